@@ -1,0 +1,1 @@
+"""Octavo: what an application imports (client SDK and CLI)."""

@@ -1,0 +1,1 @@
+"""The Octavo platform: eight rooms over one data model, one gateway through them."""

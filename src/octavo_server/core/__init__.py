@@ -1,0 +1,1 @@
+"""Nouns everyone shares: digest, ids, money, events, errors, clock. No I/O."""

@@ -1,0 +1,1 @@
+"""Layer 4, cost control: prices, connections to providers, routes, cost per call."""

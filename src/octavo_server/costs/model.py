@@ -1,0 +1,87 @@
+"""What a call is routed to and what it costs: connections, routes, prices. Pure rules, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from octavo_server.core.digest import JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A model provider as one project reaches it. `secret` is the upstream key in clear: it exists only in memory,
+    is encrypted at rest and never rendered."""
+
+    id: str
+    project_id: str
+    name: str  # unique in the project, [a-z0-9-]
+    provider: str  # openai | azure | anthropic | gemini | bedrock | ollama | vllm | openai_compatible | local
+    base_url: str
+    secret: str = field(repr=False, default="")
+    options: dict[str, JSON] = field(default_factory=dict)  # provider's own: api_version, region, headers, …
+    models: tuple[str, ...] = ()  # globs of model names served without a route; empty: the provider's defaults
+    prices_as: str = ""  # genai-prices provider id to price with when it differs; "free" prices every call at 0
+    is_default: bool = False  # takes models nobody else claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One place a route may send a call to."""
+
+    connection_id: str
+    model: str = ""  # "" keeps the model's name as asked
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `first_byte_s` bounds the wait for response headers, `total_s` the whole exchange."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    total_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Calls whose model matches `pattern` go to the targets in order: the first by weight among equals, the rest as
+    the fallback chain."""
+
+    id: str
+    project_id: str
+    pattern: str  # exact model name or glob
+    targets: tuple[Target, ...]
+    strategy: str = "fallback"  # fallback | weighted
+    retries: int = 2
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Nano-USD per million tokens of each bucket. None: this bucket's price is unknown (a call that used tokens of it
+    has an unknown cost)."""
+
+    input: int | None
+    output: int | None
+    cache_read: int | None = None  # None falls back to `input`
+    cache_write: int | None = None  # None falls back to `input`
+    reasoning: int | None = None  # None falls back to `output`
+    input_audio: int | None = None
+    output_audio: int | None = None
+    request: int = 0  # nano-USD a call, tokens aside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRule:
+    """A project's own price, taking precedence over the shipped table while effective."""
+
+    id: str
+    project_id: str
+    provider: str  # provider id or "*"
+    model: str  # exact name or glob
+    rates: Rates
+    effective_from: datetime
+    effective_to: datetime | None = None
+    batch: bool = False  # applies to batch-priced calls only
+    note: str = ""

@@ -1,0 +1,1 @@
+"""The corridor: OpenAI- and Anthropic-compatible calls pass the rooms in order."""

@@ -1,0 +1,1 @@
+"""The HTTP server: route table, errors, authentication, wiring, console files."""

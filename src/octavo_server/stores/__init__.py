@@ -1,0 +1,1 @@
+"""Where things are kept: control (SQL), objects, telemetry (ClickHouse SQL), counters, spool."""

@@ -1,0 +1,1 @@
+"""Layer 3, observability: spans in from anywhere, read back, measured."""

@@ -1,0 +1,181 @@
+"""The noun of observability: the span, one schema for every client and dialect; and the gateway's raw record of a call."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from octavo_server.core.digest import JSON
+
+
+class SpanKind(StrEnum):
+    """What a span did, in the field's words (OpenInference and OTel GenAI agree on these)."""
+
+    LLM = "llm"
+    EMBEDDING = "embedding"
+    RETRIEVER = "retriever"
+    RERANKER = "reranker"
+    TOOL = "tool"
+    AGENT = "agent"
+    CHAIN = "chain"
+    GUARDRAIL = "guardrail"
+    EVALUATOR = "evaluator"
+    EVENT = "event"
+    SPAN = "span"
+
+
+class CaptureMode(StrEnum):
+    """How much of a call is kept: everything, all but the contents, or nothing but the count."""
+
+    FULL = "full"
+    METADATA = "metadata"
+    NONE = "none"
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens in disjoint buckets: the sum of the buckets is the total. Providers that count cached tokens inside
+    input, or reasoning inside output, are normalised before this is made (see `costs.runtime`)."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    input_audio: int = 0
+    output: int = 0
+    reasoning: int = 0
+    output_audio: int = 0
+
+    @property
+    def total(self) -> int:
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write
+            + self.input_audio
+            + self.output
+            + self.reasoning
+            + self.output_audio
+        )
+
+
+class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened at one instant of a span (an exception, a first token)."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, JSON] = {}
+
+
+class SpanLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A causal link to a span of another trace."""
+
+    trace_id: str
+    span_id: str
+    attributes: dict[str, JSON] = {}
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a trace. Times are nanoseconds since 1970 UTC. Contents (`input`, `output`, …) are texts, JSON when
+    they were structured. `cost_nano` is None when the price is unknown, which is not zero."""
+
+    project_id: str
+    trace_id: str  # 32 hex characters when it came over OTLP; any text from legacy clients
+    span_id: str
+    parent_span_id: str = ""  # "" for a root
+    name: str
+    kind: SpanKind = SpanKind.SPAN
+    source: str = "otlp"  # gateway | otlp | langfuse | sdk
+    start_ns: int
+    end_ns: int
+    is_root: bool = False  # no parent, or marked as the application's root
+    status: str = "unset"  # unset | ok | error
+    status_message: str = ""
+    level: str = "DEFAULT"  # DEBUG | DEFAULT | WARNING | ERROR, Langfuse's scale
+    error_type: str = ""  # as reported: "openai.RateLimitError", "429", an exception's class
+    error_class: str = ""  # taxonomy: rate_limit | timeout | auth | invalid_request | content_filter | upstream | cancelled | budget | guardrail | internal
+    environment: str = "default"
+    service: str = ""
+    app: str = ""
+    release: str = ""  # digest of the release that served it; "" until releases exist
+    version: str = ""  # version label the client sent
+    trace_name: str = ""
+    session_id: str = ""
+    user_id: str = ""
+    tags: list[str] = []
+    metadata: dict[str, JSON] = {}
+    provider: str = ""
+    connection_id: str = ""
+    model_requested: str = ""
+    model: str = ""  # model that answered
+    parameters: dict[str, JSON] = {}
+    streaming: bool = False
+    finish_reason: str = ""
+    response_id: str = ""
+    input: str = ""
+    output: str = ""
+    tools: str = ""
+    documents: str = ""
+    usage: Usage | None = None
+    usage_extra: dict[str, int] = {}  # buckets no price is kept for, as reported
+    cost_nano: int | None = None
+    cost_source: str = ""  # gateway | reported | priced | "" when unknown
+    cost_details: dict[str, int] = {}  # nano-USD by bucket
+    ttft_ns: int | None = None
+    attempts: int = 0
+    cache_status: str = ""  # hit | miss | "" when no cache was asked
+    api_key_id: str = ""
+    prompt_name: str = ""
+    prompt_version: str = ""
+    request_id: str = ""
+    captured: CaptureMode = CaptureMode.FULL
+    # Everything the client sent, so that export gives back what came in.
+    otel_kind: int = 0
+    flags: int = 0
+    trace_state: str = ""
+    scope_name: str = ""
+    scope_version: str = ""
+    scope_attributes: dict[str, JSON] = {}
+    resource: dict[str, JSON] = {}
+    attributes: dict[str, JSON] = {}
+    events: list[SpanEvent] = []
+    links: list[SpanLink] = []
+
+
+class GatewayCall(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """The gateway's record of one call, made on the hot path and turned into a Span off it (`traces.service`).
+
+    `request` and `response` are the bytes as exchanged with the client (a stream's response is the concatenation of
+    its events); both empty unless the capture mode is full. `usage` and `cost_nano` are settled on the hot path."""
+
+    project_id: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    endpoint: str  # chat.completions | completions | embeddings | responses | messages
+    start_ns: int
+    end_ns: int
+    first_token_ns: int  # 0 when there was none
+    status_code: int  # as sent to the client; 499 when the client went away
+    error_class: str
+    error_message: str
+    environment: str
+    api_key_id: str
+    connection_id: str
+    provider: str
+    model_requested: str
+    model: str
+    release: str
+    app: str
+    streaming: bool
+    attempts: int
+    attempt_errors: list[str]
+    usage: Usage | None
+    cost_nano: int | None
+    captured: CaptureMode
+    request: bytes
+    response: bytes
+    request_headers: dict[str, str]  # only the allow-listed, informative ones (user-agent, x-stainless-*, baggage)
+    request_id: str
+    finish_reason: str
+    response_id: str
+    price_known: bool
