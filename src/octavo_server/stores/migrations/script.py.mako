@@ -1,0 +1,14 @@
+"""${message}
+
+Rollback: ${"restore the backup made before the upgrade."}
+"""
+
+from alembic import op
+import sqlalchemy as sa
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
