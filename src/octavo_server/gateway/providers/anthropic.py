@@ -87,7 +87,9 @@ def _open(call: Call) -> Exchange:
 
 def _probe(connection: Connection, now: datetime) -> UpstreamRequest:
     del now
-    return UpstreamRequest(method="GET", url=_url(connection, "/v1/models?limit=1000"), headers=_headers(connection, {}))
+    return UpstreamRequest(
+        method="GET", url=_url(connection, "/v1/models?limit=1000"), headers=_headers(connection, {})
+    )
 
 
 def _models_in(raw: bytes) -> list[str]:

@@ -240,9 +240,7 @@ def _add_schema(built: JsonObject, wanted: chat.Schema, model: str) -> None:
             "(Claude Opus 4.1, Sonnet 4.5 or later), or leave one of the two out.",
             param="response_format",
         )
-    built["tools"] = [
-        {"name": ANSWER_TOOL, "description": "Gives the answer.", "input_schema": wanted.schema}
-    ]
+    built["tools"] = [{"name": ANSWER_TOOL, "description": "Gives the answer.", "input_schema": wanted.schema}]
     built["tool_choice"] = {"type": "tool", "name": ANSWER_TOOL}
 
 
@@ -274,9 +272,7 @@ def read_reply(call: Call, raw: bytes) -> ChatReply:
     if json_object_wanted(call):
         text = without_fence(text)
     refusal = text or "The model refused to answer." if message.get("stop_reason") == "refusal" else None
-    reply = chat.message(
-        text=None if refusal else text, tool_calls=calls, reasoning="".join(thoughts), refusal=refusal
-    )
+    reply = chat.message(text=None if refusal else text, tool_calls=calls, reasoning="".join(thoughts), refusal=refusal)
     if blocks:
         reply["thinking_blocks"] = blocks
     counted = message.get("usage") or {}

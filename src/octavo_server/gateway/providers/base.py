@@ -33,7 +33,7 @@ Wire = Literal["openai", "anthropic", "gemini", "bedrock"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One attempt at one provider. `body` is the client's parsed body and `raw` its bytes: a native exchange sends
-    `raw` as it came when nothing in it has to change. `headers` are the client's, names in lower case; only the few
+    `raw` as it came when nothing in it has to change (give `b""` when `body` was edited). `headers` are the client's, names in lower case; only the few
     that belong to the wire (`anthropic-version`, `anthropic-beta`, `openai-beta`) are passed on."""
 
     connection: Connection

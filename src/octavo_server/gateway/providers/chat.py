@@ -84,7 +84,11 @@ def message(
     *, text: str | None, tool_calls: list[JsonObject], reasoning: str = "", refusal: str | None = None
 ) -> JsonObject:
     """An assistant message; `content` is null when there is no text, as OpenAI has it."""
-    built: JsonObject = {"role": "assistant", "content": text or (None if tool_calls or refusal else ""), "refusal": refusal}
+    built: JsonObject = {
+        "role": "assistant",
+        "content": text or (None if tool_calls or refusal else ""),
+        "refusal": refusal,
+    }
     if reasoning:
         built["reasoning_content"] = reasoning
     if tool_calls:
@@ -291,7 +295,16 @@ _IDLE: Mapping[str, tuple[Any, ...]] = {
 }
 # Bookkeeping of OpenAI's platform: no answer changes by leaving it out.
 _HARMLESS = frozenset(
-    {"user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "service_tier"}
+    {
+        "user",
+        "metadata",
+        "store",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "prompt_cache_options",
+        "service_tier",
+    }
 )
 
 

@@ -7,12 +7,14 @@ stream into chat replies and chunks. Any front goes with any backend, so N + M t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import orjson
 
+from octavo_server.core.errors import Invalid, UpstreamError
 from octavo_server.gateway.providers.base import (
     CHAT,
     Call,
@@ -81,20 +83,32 @@ class Front:
 
 def translate(call: Call, front: Front, backend: Backend) -> Exchange:
     """An exchange between a client and a provider that do not speak the same wire."""
-    inner = replace(call, endpoint=CHAT, body=front.to_chat(call.body), raw=b"")
+    with _expecting(Invalid, f"The request does not have the shape that {call.endpoint} requires"):
+        inner = replace(call, endpoint=CHAT, body=front.to_chat(call.body), raw=b"")
+        request = backend.request(inner)
 
     def reply(raw: bytes) -> Reply:
-        chat, usage = backend.reply(inner, raw)
-        body, finish_reason = front.reply(call, chat)
+        with _expecting(UpstreamError, "The provider answered something of an unknown shape"):
+            chat, usage = backend.reply(inner, raw)
+            body, finish_reason = front.reply(call, chat)
         facts = Facts(usage=usage, model=chat["model"], finish_reason=finish_reason, response_id=body.get("id", ""))
         return Reply(orjson.dumps(body), facts)
 
     def stream() -> Stream:
         return TranslatedStream(call.endpoint, backend.source(inner), front.encoder(call))
 
-    return Exchange(
-        request=backend.request(inner), passthrough=False, reply=reply, stream=stream, failure=backend.failure
-    )
+    return Exchange(request=request, passthrough=False, reply=reply, stream=stream, failure=backend.failure)
+
+
+@contextmanager
+def _expecting(error: type[Invalid | UpstreamError], message: str) -> Iterator[None]:
+    """A member that is missing or of the wrong type is the sender's fault, found wherever it is first read."""
+    try:
+        yield
+    except KeyError as missing:
+        raise error(f"{message}: {missing.args[0]!r} is missing.") from missing
+    except (TypeError, AttributeError, IndexError, ValueError) as wrong:
+        raise error(f"{message}: a value in it is of the wrong type.") from wrong
 
 
 class TranslatedStream:
@@ -112,13 +126,16 @@ class TranslatedStream:
         self._encoder = encoder
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        return self._tell(self._source.feed(data))
+        with _expecting(UpstreamError, "The provider sent an event of an unknown shape"):
+            return self._tell(self._source.feed(data))
 
     def finish(self) -> list[StreamEvent]:
-        events = self._tell(self._source.finish())
+        with _expecting(UpstreamError, "The provider sent an event of an unknown shape"):
+            events = self._tell(self._source.finish())
         if self._source.complete and self.failure is None and not self._closed:
             self._closed = True
             events.extend(self._encoder.close())
+            self.facts.finish_reason = self._encoder.finish_reason
         self.complete = self._source.complete
         return events
 
@@ -136,5 +153,3 @@ class TranslatedStream:
             self.failure = self._source.failure
             events.append(self._encoder.fail(self.failure))
         return events
-
-

@@ -6,8 +6,12 @@ from typing import Any
 
 from octavo_server.gateway.providers.base import JsonObject
 
-_STRING_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
-_KEPT = frozenset({"$ref", "$defs", "definitions", "title", "description", "type", "enum", "const", "default", "pattern"})
+_STRING_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
+_KEPT = frozenset(
+    {"$ref", "$defs", "definitions", "title", "description", "type", "enum", "const", "default", "pattern"}
+)
 
 
 def closed(schema: Any) -> Any:

@@ -46,7 +46,7 @@ def read(event: bytes) -> tuple[str, bytes]:
     """The name and the data of one event; comments give no data."""
     if event.startswith(b"data: ") and event.count(b"\n") == 2 and event.endswith(b"\n\n"):
         return "", event[6:-2]
-    name, data = "", []
+    name, data = "", []  # type: str, list[bytes]
     for line in event.splitlines():
         if line.startswith(b"data:"):
             data.append(line[6:] if line.startswith(b"data: ") else line[5:])
