@@ -15,17 +15,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from octavo_server.core.errors import OctavoError
+from octavo_server.stores import SchemaTooNew
 from octavo_server.stores.control import make_engine, normalise_url
 
 _POSTGRES_MIGRATION_LOCK = 0x0C7A41
-
-
-class SchemaTooNew(OctavoError):
-    """The database was written by a newer Octavo than this one."""
-
-    status = 503
-    code = "schema_too_new"
 
 
 def upgrade(url: str) -> str:
@@ -45,10 +38,7 @@ def upgrade(url: str) -> str:
             if present == newest:
                 return newest
             if present is not None and present not in {one.revision for one in script.walk_revisions()}:
-                raise SchemaTooNew(
-                    f"the control store has schema {present}, this Octavo knows up to {newest}: "
-                    "start the newer Octavo that wrote it, or restore a backup made before its upgrade"
-                )
+                raise SchemaTooNew("control", present=present, known=newest)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return newest
