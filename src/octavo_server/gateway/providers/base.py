@@ -175,7 +175,7 @@ class Provider:
     failure: Callable[[int, Mapping[str, str], bytes], Failure]
     probe: Callable[[Connection, datetime], UpstreamRequest]  # cheap and free: list the models
     models_in: Callable[[bytes], list[str]]  # names in the probe's answer
-    secret_help: str = ""
+    credential: str = ""
     options: tuple[Option, ...] = ()
 
     def serves(self, endpoint: str) -> bool:

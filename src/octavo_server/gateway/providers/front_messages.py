@@ -300,7 +300,7 @@ class MessagesEncoder:
         return events
 
     def _start(self, chunk: JsonObject) -> StreamEvent:
-        message = {
+        message: JsonObject = {
             "id": _message_id(chunk["id"] or self._call.request_id),
             "type": "message",
             "role": "assistant",

@@ -41,9 +41,14 @@ class ChunkSource(Protocol):
     """Reads a provider's stream as chat completion chunks. `usage` and `failure` are set as they come; `complete`
     once the provider has said how its answer ended."""
 
-    usage: Usage | None
-    failure: Failure | None
-    complete: bool
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def failure(self) -> Failure | None: ...
+
+    @property
+    def complete(self) -> bool: ...
 
     def feed(self, data: bytes) -> list[JsonObject]: ...
 

@@ -25,6 +25,7 @@ from octavo_server.gateway.providers.base import (
     Option,
     Provider,
     UpstreamRequest,
+    Wire,
 )
 from octavo_server.gateway.providers.chat import ChatSource, read_chat_reply
 from octavo_server.gateway.providers.failures import read_failure, read_object
@@ -82,7 +83,7 @@ def body_of(call: Call) -> bytes:
 
 def native_exchange(call: Call, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Exchange:
     """An exchange that passes through."""
-    wire = "anthropic" if call.endpoint == MESSAGES else "openai"
+    wire: Wire = "anthropic" if call.endpoint == MESSAGES else "openai"
     return Exchange(
         request=UpstreamRequest(method="POST", url=url, headers=headers, body=body_of(call) if body is None else body),
         passthrough=True,
@@ -163,10 +164,8 @@ def _extra_endpoints(connection: Connection) -> frozenset[str]:
 
 def models_in(raw: bytes) -> list[str]:
     """Names in an OpenAI model list; servers that answer a bare list are read too."""
-    if raw.lstrip().startswith(b"["):
-        items = orjson.loads(raw)
-    else:
-        items = read_object(raw).get("data") or ()
+    bare = raw.lstrip().startswith(b"[")
+    items = orjson.loads(raw) if bare else read_object(raw).get("data") or ()
     return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
 
 
@@ -229,7 +228,7 @@ OPENAI = Provider(
     title="OpenAI",
     default_base_url="https://api.openai.com/v1",
     needs_secret=True,
-    secret_help="An API key of the OpenAI platform (sk-…).",
+    credential="An API key of the OpenAI platform (sk-…).",
     wire="openai",
     models=(
         "gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "text-embedding-*", "babbage-*", "davinci-*", "ft:*", "codex-*",
@@ -253,7 +252,7 @@ AZURE = Provider(
     title="Azure OpenAI",
     default_base_url="",
     needs_secret=True,
-    secret_help="A key of the Azure OpenAI resource, or an Entra token when authentication is 'bearer'.",
+    credential="A key of the Azure OpenAI resource, or an Entra token when authentication is 'bearer'.",
     wire="openai",
     models=(),
     native=_OPENAI_NATIVE,

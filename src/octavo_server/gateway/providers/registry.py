@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from octavo_server.core.errors import Invalid
 from octavo_server.gateway.providers.anthropic import ANTHROPIC
 from octavo_server.gateway.providers.base import Call, Exchange, Provider
+from octavo_server.gateway.providers.local import LOCAL
 from octavo_server.gateway.providers.openai import AZURE, OLLAMA, OPENAI, OPENAI_COMPATIBLE, VLLM
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.kind: provider for provider in (OPENAI, AZURE, ANTHROPIC, OLLAMA, VLLM, OPENAI_COMPATIBLE)
+    provider.kind: provider for provider in (OPENAI, AZURE, ANTHROPIC, LOCAL, OLLAMA, VLLM, OPENAI_COMPATIBLE)
 }
 
 

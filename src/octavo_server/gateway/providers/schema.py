@@ -28,9 +28,7 @@ def closed(schema: Any) -> Any:
             kept["anyOf" if name == "oneOf" else name] = [closed(inner) for inner in value]
         elif name == "items":
             kept[name] = closed(value)
-        elif name in ("required", "additionalProperties") or name in _KEPT:
-            kept[name] = value
-        elif name == "format" and value in _STRING_FORMATS or name == "minItems" and value in (0, 1):
+        elif _is_kept(name, value):
             kept[name] = value
         elif name != "$schema":
             told.append(f"{name}: {value}")
@@ -41,3 +39,12 @@ def closed(schema: Any) -> Any:
         note = "{" + ", ".join(told) + "}"
         kept["description"] = f"{description}\n\n{note}" if description else note
     return kept
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    return (
+        name in _KEPT
+        or name in ("required", "additionalProperties")
+        or (name == "format" and value in _STRING_FORMATS)
+        or (name == "minItems" and value in (0, 1))
+    )
