@@ -3,7 +3,9 @@
     @router.get("/traces", **allows(Permission.TRACES_READ))
     async def list_traces(caller: Caller, …) -> …
 
-A route without a declaration refuses to start (`http/app.py`), so forgetting is an error, not an open door.
+A route without a declaration refuses to start (`http/app.py`), so forgetting is an error, not an open door. The check
+happens before the body is read. A route whose path has `{project_id}` is about that project; any other is about the
+project of the API key, or of the header `X-Octavo-Project`.
 """
 
 from __future__ import annotations
@@ -35,8 +37,6 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys.write"
     PROJECTS_READ = "projects.read"
     PROJECTS_WRITE = "projects.write"
-    USERS_READ = "users.read"
-    USERS_WRITE = "users.write"
     EVENTS_READ = "events.read"
     PROMPTS_READ = "prompts.read"
     PROMPTS_WRITE = "prompts.write"
@@ -45,7 +45,17 @@ class Permission(StrEnum):
     RELEASES_PROMOTE = "releases.promote"
     EVALS_READ = "evals.read"
     EVALS_WRITE = "evals.write"
+    # About the whole server, whichever project is chosen:
+    PROJECTS_CREATE = "projects.create"
+    USERS_READ = "users.read"
+    USERS_WRITE = "users.write"
     SERVER_READ = "server.read"
+
+
+SERVER_PERMISSIONS = frozenset(
+    {Permission.PROJECTS_CREATE, Permission.USERS_READ, Permission.USERS_WRITE, Permission.SERVER_READ}
+)
+"""Permissions that are not about one project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,7 @@ class Principal:
     environment: str | None  # set for API keys bound to one environment
     permissions: frozenset[Permission] = field(default_factory=frozenset)
     request_id: str | None = None
+    session_id: str | None = None  # set for a console session
 
     @property
     def actor(self) -> Actor:
@@ -69,8 +80,14 @@ class Principal:
     def project(self) -> str:
         """The project the request is about; raises when the caller chose none."""
         if self.project_id is None:
-            raise Forbidden("No project is chosen: send the header X-Octavo-Project or use a project's API key.")
+            raise Forbidden(
+                "No project is chosen: send the header X-Octavo-Project or use a project's API key.", code="no_project"
+            )
         return self.project_id
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the caller holds `permission` in the project of the request."""
+        return permission in (Permission.PUBLIC, Permission.ANY) or permission in self.permissions
 
 
 def allows(permission: Permission) -> dict[str, Any]:
