@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from octavo_server.core.digest import JSON
 
@@ -67,9 +69,19 @@ class Rates:
     cache_read: int | None = None  # None falls back to `input`
     cache_write: int | None = None  # None falls back to `input`
     reasoning: int | None = None  # None falls back to `output`
-    input_audio: int | None = None
-    output_audio: int | None = None
+    input_audio: int | None = None  # None falls back to `input`
+    output_audio: int | None = None  # None falls back to `output`
     request: int = 0  # nano-USD a call, tokens aside
+    details: Mapping[str, int] = field(default_factory=dict)  # per million of what `Usage.details` counts
+    tiers: tuple[Tier, ...] = ()  # by `above`, ascending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """The rates of the whole call when its prompt (cached and audio tokens included) is longer than `above` tokens."""
+
+    above: int
+    rates: Rates  # without tiers of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +90,42 @@ class PriceRule:
 
     id: str
     project_id: str
-    provider: str  # provider id or "*"
+    provider: str  # provider kind, price-table id, connection name or "*"
     model: str  # exact name or glob
     rates: Rates
     effective_from: datetime
     effective_to: datetime | None = None
     batch: bool = False  # applies to batch-priced calls only
     note: str = ""
+
+
+FREE = "free"
+"""`Connection.prices_as` of a connection whose calls cost nothing, which is a known price."""
+
+DETAIL_OF: Mapping[str, str] = {
+    "cache_write_1h": "cache_write",
+    "cache_read_audio": "cache_read",
+    "cache_read_image": "cache_read",
+    "input_image": "input",
+    "input_video": "input",
+    "output_image": "output",
+    "output_video": "output",
+    "citations": "",
+    "web_searches": "",
+}
+"""What `Usage.details` may count, and the bucket it is a part of; "" for what is in none."""
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether `pattern` has wildcards (`*` any text, `?` one character)."""
+    return "*" in pattern or "?" in pattern
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Whether the whole of `text` matches; case counts, and `*` and `?` are the only wildcards."""
+    return fnmatchcase(text, pattern.replace("[", "[[]")) if is_glob(pattern) else pattern == text
+
+
+def specificity(pattern: str) -> tuple[int, int]:
+    """Sorts patterns: an exact name above every glob, and among globs the one with more literal characters."""
+    return (0 if is_glob(pattern) else 1, sum(character not in "*?" for character in pattern))

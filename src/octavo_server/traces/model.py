@@ -35,7 +35,10 @@ class CaptureMode(StrEnum):
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens in disjoint buckets: the sum of the buckets is the total. Providers that count cached tokens inside
-    input, or reasoning inside output, are normalised before this is made (see `costs.runtime`)."""
+    input, or reasoning inside output, are normalised before this is made (see `costs.runtime`).
+
+    `details` counts what is priced apart from its bucket: a part of one (`cache_write_1h`, `input_image`, …) or a use
+    that is no token (`web_searches`). It adds nothing to the total."""
 
     input: int = 0
     cache_read: int = 0
@@ -44,6 +47,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 0
     reasoning: int = 0
     output_audio: int = 0
+    details: dict[str, int] = {}
 
     @property
     def total(self) -> int:
