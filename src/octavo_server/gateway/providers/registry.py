@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from octavo_server.core.errors import Invalid
 from octavo_server.gateway.providers.anthropic import ANTHROPIC
 from octavo_server.gateway.providers.base import Call, Exchange, Provider
+from octavo_server.gateway.providers.bedrock import BEDROCK
+from octavo_server.gateway.providers.gemini import GEMINI
 from octavo_server.gateway.providers.local import LOCAL
 from octavo_server.gateway.providers.openai import AZURE, OLLAMA, OPENAI, OPENAI_COMPATIBLE, VLLM
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.kind: provider for provider in (OPENAI, AZURE, ANTHROPIC, LOCAL, OLLAMA, VLLM, OPENAI_COMPATIBLE)
+    provider.kind: provider
+    for provider in (OPENAI, ANTHROPIC, GEMINI, AZURE, BEDROCK, LOCAL, OLLAMA, VLLM, OPENAI_COMPATIBLE)
 }
 
 
