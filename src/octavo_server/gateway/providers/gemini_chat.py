@@ -194,7 +194,9 @@ def read_reply(call: Call, raw: bytes) -> ChatReply:
     answer = read_object(raw)
     choices = []
     for index, candidate in enumerate(answer.get("candidates") or ()):
-        text, thoughts, calls, images = "", "", [], []
+        text, thoughts = "", ""
+        calls: list[JsonObject] = []
+        images: list[JsonObject] = []
         for part in (candidate.get("content") or {}).get("parts") or ():
             if "functionCall" in part:
                 calls.append(_tool_call(call, index, len(calls), part))
