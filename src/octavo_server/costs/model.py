@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Protocol
 
 from octavo_server.core.digest import JSON
 
@@ -25,6 +27,7 @@ class Connection:
     models: tuple[str, ...] = ()  # globs of model names served without a route; empty: the provider's defaults
     prices_as: str = ""  # genai-prices provider id to price with when it differs; "free" prices every call at 0
     is_default: bool = False  # takes models nobody else claims
+    known_models: tuple[str, ...] = ()  # as its last successful test listed them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,49 @@ class PriceRule:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionField:
+    """A provider's own field of a connection, as forms show it. Values of kind `secret` are kept as secrets are."""
+
+    name: str
+    title: str
+    help: str = ""
+    kind: str = "text"  # text | map | list | choice | flag | number | secret
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """What this room has to know of a kind of provider; the gateway knows the rest."""
+
+    kind: str
+    title: str
+    default_base_url: str = ""
+    needs_secret: bool = True
+    secret_help: str = ""
+    models: tuple[str, ...] = ()  # globs it serves unless a connection names its own
+    options: tuple[OptionField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What came of a test request to a provider. `message` is for people and holds no secret."""
+
+    ok: bool
+    status: int | None = None  # HTTP status; None when there was no answer
+    latency_ms: int = 0
+    message: str = ""
+    models: tuple[str, ...] = ()
+
+
+class Prober(Protocol):
+    """Sends a provider a cheap, free request. Never raises for what the provider does."""
+
+    async def probe(self, connection: Connection) -> Probe: ...
+
+
 FREE = "free"
 """`Connection.prices_as` of a connection whose calls cost nothing, which is a known price."""
 
@@ -129,3 +175,28 @@ def glob_matches(pattern: str, text: str) -> bool:
 def specificity(pattern: str) -> tuple[int, int]:
     """Sorts patterns: an exact name above every glob, and among globs the one with more literal characters."""
     return (0 if is_glob(pattern) else 1, sum(character not in "*?" for character in pattern))
+
+
+_NAT64 = 0x0064FF9B << 96
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an IP address is of the link itself, where clouds keep their metadata (and no model)."""
+    return _plain(address).is_link_local
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is of the public internet: not loopback, private, link-local, reserved or multicast,
+    and not one of these inside an IPv6 address."""
+    plain = _plain(address)
+    return plain.is_global and not plain.is_multicast
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if inner is None and int(parsed) >> 32 == _NAT64 >> 32:
+            inner = IPv4Address(int(parsed) & 0xFFFFFFFF)
+        return inner or parsed
+    return parsed

@@ -152,6 +152,7 @@ def _not_found(
         )
     known = {route.pattern for route in routes if not is_glob(route.pattern)}
     for connection in connections:
+        known.update(connection.known_models)
         known.update(
             name for name in connection.models or provider_models.get(connection.provider, ()) if not is_glob(name)
         )

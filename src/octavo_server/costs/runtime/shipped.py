@@ -63,6 +63,11 @@ class ShippedPrice:
     _info: ModelInfo
     _own: bool  # False when found through the provider's fallback to another one, whose variants do not apply
 
+    @property
+    def deprecated(self) -> bool:
+        """Whether the provider means to end the model."""
+        return bool(self._info.deprecated)
+
     def rates(self, at: datetime, tier: str = "") -> Rates:
         """What the model cost at an instant; `tier` is the tier of service (`batch`, `flex`, `priority`, `fast`)."""
         context = _TIERS_OF_SERVICE.get(tier) if self._own else None

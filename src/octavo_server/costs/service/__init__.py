@@ -1,0 +1,91 @@
+"""The verbs of cost control: connections to providers, routes of models, prices. Every change is one transaction
+with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from octavo_server.core.clock import Clock
+from octavo_server.core.ids import new_id
+from octavo_server.costs import store
+from octavo_server.costs.model import Connection, PriceRule, Prober, ProviderKind, Route, specificity
+from octavo_server.costs.runtime import PriceBook, ShippedTable
+from octavo_server.costs.service.addresses import Addresses, Resolve, resolve_host
+from octavo_server.costs.service.connections import Connections
+from octavo_server.costs.service.prices import Prices
+from octavo_server.costs.service.routes import Routes
+from octavo_server.stores.control import ControlStore
+from octavo_server.stores.secrets import SecretBox
+
+
+class SnapshotParts(NamedTuple):
+    """This room's share of the gateway's snapshot, under the same names."""
+
+    connections: Mapping[str, Connection]  # by id, secrets in clear
+    routes: Mapping[str, tuple[Route, ...]]  # by project id, most specific first
+    price_rules: Mapping[str, tuple[PriceRule, ...]]  # by project id, the latest in force first
+
+
+class Costs:
+    """The room's service, one part for each noun: `connections`, `routes`, `prices`."""
+
+    def __init__(
+        self,
+        control: ControlStore,
+        *,
+        secrets: SecretBox,
+        clock: Clock,
+        providers: Sequence[ProviderKind],
+        prober: Prober,
+        private_allowed: bool,
+        table: ShippedTable | None = None,
+        resolve: Resolve = resolve_host,
+        make_id: Callable[[str], str] = new_id,
+    ) -> None:
+        """`private_allowed` is the setting `upstream_private`; `providers` the catalogue, in its order."""
+        catalogue = {provider.kind: provider for provider in providers}
+        table = table or ShippedTable()
+        addresses = Addresses(private_allowed=private_allowed, resolve=resolve)
+        self._control = control
+        self._table = table
+        self.connections = Connections(
+            control,
+            secrets=secrets,
+            clock=clock,
+            catalogue=catalogue,
+            prober=prober,
+            addresses=addresses,
+            table=table,
+            make_id=make_id,
+        )
+        self.routes = Routes(control, clock=clock, make_id=make_id)
+        self.prices = Prices(control, clock=clock, make_id=make_id, catalogue=catalogue, table=table)
+
+    def snapshot_parts(self) -> SnapshotParts:
+        """Connections, routes and price rules of all projects, as one state of the store."""
+        with self._control.read() as sql:
+            connections = store.list_connections(sql)
+            routes = store.list_routes(sql)
+            rules = store.list_price_rules(sql)
+        by_project: dict[str, list[Route]] = {}
+        for stored in routes:
+            by_project.setdefault(stored.route.project_id, []).append(stored.route)
+        rules_by_project: dict[str, list[PriceRule]] = {}
+        for rule in rules:
+            rules_by_project.setdefault(rule.project_id, []).append(rule)
+        return SnapshotParts(
+            connections={one.id: self.connections.opened(one) for one in connections},
+            routes={
+                project: tuple(sorted(ours, key=lambda route: (specificity(route.pattern), route.id), reverse=True))
+                for project, ours in by_project.items()
+            },
+            price_rules={project: tuple(ours) for project, ours in rules_by_project.items()},
+        )
+
+    def price_book(self) -> PriceBook:
+        """The prices of all projects as they are now."""
+        return PriceBook(self.snapshot_parts().price_rules, self._table)
+
+
+__all__ = ["Costs", "SnapshotParts"]
