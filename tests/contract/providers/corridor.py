@@ -114,6 +114,8 @@ class Corridor:
     upstream_headers: dict[str, str] = field(default_factory=dict)
     connection: dict[str, Any] = field(default_factory=dict)
     piece: int = 7
+    # The SDK's own models refuse what OpenAI really sends in two places: legacy stream chunks, base64 embeddings.
+    strict: bool = True
     sent: UpstreamRequest | None = None
     facts: Facts | None = None
     stream: Stream | None = None
@@ -160,15 +162,29 @@ class Corridor:
         http = httpx2.Client(transport=httpx2.MockTransport(self.handle))
         return openai.OpenAI(
             api_key="sk-oct-x", base_url="http://octavo/v1", http_client=http, max_retries=0,
-            _strict_response_validation=True,
+            _strict_response_validation=self.strict,
         )  # fmt: skip
 
     def anthropic(self) -> anthropic.Anthropic:
         http = httpx2.Client(transport=httpx2.MockTransport(self.handle))
         return anthropic.Anthropic(
             api_key="sk-oct-x", base_url="http://octavo", http_client=http, max_retries=0,
-            _strict_response_validation=True,
+            _strict_response_validation=self.strict,
         )  # fmt: skip
 
 
-__all__ = ["CHAT", "COMPLETIONS", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Corridor", "call", "connection", "drain", "error_event", "frames", "recorded", "sent"]
+__all__ = [
+    "CHAT",
+    "COMPLETIONS",
+    "EMBEDDINGS",
+    "MESSAGES",
+    "RESPONSES",
+    "Corridor",
+    "call",
+    "connection",
+    "drain",
+    "error_event",
+    "frames",
+    "recorded",
+    "sent",
+]

@@ -167,8 +167,8 @@ def _assistant_blocks(message: JsonObject, index: int) -> list[JsonObject]:
         blocks.append(
             {
                 "type": "tool_use",
-                "id": item.get("id", ""),
-                "name": (item.get("function") or {}).get("name", ""),
+                "id": item["id"],
+                "name": item["function"]["name"],
                 "input": chat.arguments_of(item, where),
             }
         )
@@ -345,19 +345,22 @@ class MessageSource:
         }
 
     def feed(self, data: bytes) -> list[JsonObject]:
-        chunks: list[JsonObject] = []
-        for event in self._events.feed(data):
-            _, text = sse.read(event)
-            if text:
-                chunks.extend(self.read(sse.read_json(text)))
-        return chunks
-
-    def read(self, event: JsonObject) -> list[JsonObject]:
-        handler = self._handlers.get(str(event.get("type")))
-        return handler(event) if handler else []
+        return self._read_all(self._events.feed(data))
 
     def finish(self) -> list[JsonObject]:
-        return []
+        return self._read_all(self._events.finish())
+
+    def _read_all(self, events: list[bytes]) -> list[JsonObject]:
+        chunks: list[JsonObject] = []
+        for event in events:
+            _, text = sse.read(event)
+            if text:
+                chunks.extend(self._read(sse.read_json(text)))
+        return chunks
+
+    def _read(self, event: JsonObject) -> list[JsonObject]:
+        handler = self._handlers.get(str(event.get("type")))
+        return handler(event) if handler else []
 
     def _start(self, event: JsonObject) -> list[JsonObject]:
         message = event["message"]

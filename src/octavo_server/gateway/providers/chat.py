@@ -372,8 +372,14 @@ class ChatSource:
         self._events = sse.Splitter()
 
     def feed(self, data: bytes) -> list[JsonObject]:
+        return self._read_all(self._events.feed(data))
+
+    def finish(self) -> list[JsonObject]:
+        return self._read_all(self._events.finish())
+
+    def _read_all(self, events: list[bytes]) -> list[JsonObject]:
         chunks = []
-        for event in self._events.feed(data):
+        for event in events:
             _, text = sse.read(event)
             if not text or text == b"[DONE]":
                 continue
@@ -387,9 +393,6 @@ class ChatSource:
             self.complete = self.complete or any(item.get("finish_reason") for item in chunk.get("choices") or ())
             chunks.append(chunk)
         return chunks
-
-    def finish(self) -> list[JsonObject]:
-        return self.feed(b"\n\n") if self._events.rest().rstrip().endswith(b"}") else []
 
 
 def read_chat_reply(call: Call, raw: bytes) -> ChatReply:

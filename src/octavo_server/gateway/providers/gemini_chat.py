@@ -287,15 +287,18 @@ class GeminiSource:
         self._finish: dict[int, str] = {}
 
     def feed(self, data: bytes) -> list[JsonObject]:
+        return self._read_all(self._events.feed(data))
+
+    def _read_all(self, events: list[bytes]) -> list[JsonObject]:
         chunks: list[JsonObject] = []
-        for event in self._events.feed(data):
+        for event in events:
             _, text = sse.read(event)
             if text and self.failure is None:
                 chunks.extend(self._read(sse.read_json(text)))
         return chunks
 
     def finish(self) -> list[JsonObject]:
-        chunks = self.feed(b"\n\n") if self._events.rest().strip() else []
+        chunks = self._read_all(self._events.finish())
         if not self.complete or self.failure is not None:
             return chunks
         chunks.extend(

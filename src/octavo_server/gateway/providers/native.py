@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from octavo_server.gateway.providers import sse
 from octavo_server.gateway.providers.base import (
     CHAT,
@@ -79,18 +77,7 @@ class NativeStream:
         return [StreamEvent(event, self._classify(event)) for event in self._events.feed(data)]
 
     def finish(self) -> list[StreamEvent]:
-        # A last event without its blank line: valid when whole (some servers end so), else half an event.
-        rest = self._events.rest()
-        if not rest.strip():
-            return []
-        if not rest.lstrip().startswith((b"data:", b"event:")):
-            return []
-        data = sse.read(rest)[1]
-        try:
-            whole = data == b"[DONE]" or bool(orjson.loads(data))
-        except orjson.JSONDecodeError:
-            whole = False
-        return self.feed(b"\n\n") if whole else []
+        return [StreamEvent(event, self._classify(event)) for event in self._events.finish()]
 
     def _chat(self, event: bytes) -> EventKind:
         if self._started and _NOTABLE.search(event) is None and b"[DONE]" not in event:

@@ -37,9 +37,15 @@ class Splitter:
         self._scanned = max(0, len(self._rest) - 3)
         return events
 
-    def rest(self) -> bytes:
-        """What came after the last complete event."""
-        return self._rest
+    def finish(self) -> list[bytes]:
+        """The last event when it came without its blank line, as some servers end; half an event is dropped."""
+        rest, self._rest, self._scanned = self._rest, b"", 0
+        data = read(rest)[1]
+        try:
+            whole = data == b"[DONE]" or isinstance(orjson.loads(data), dict)
+        except orjson.JSONDecodeError:
+            whole = False
+        return [rest.rstrip() + b"\n\n"] if whole else []
 
 
 def read(event: bytes) -> tuple[str, bytes]:
