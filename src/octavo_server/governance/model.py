@@ -32,6 +32,7 @@ DEFAULT_SCOPES = frozenset(
 
 _ENVIRONMENT = re.compile(r"(?!langfuse)[a-z0-9-_]{1,40}")
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_UNSAFE_MASK = re.compile(r"\\[1-9]|\(\?(?:[=!<(]|P=)|[+*}|][^()]*\)[+*{]")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 MIN_PASSWORD = 8
@@ -192,7 +193,7 @@ class ApiKey:
             "environment": grant.environment,
             "public_key": grant.public_key,
             "secret_hint": self.secret_hint,
-            "scopes": sorted(grant.scopes),
+            "scopes": [scope.value for scope in sorted(grant.scopes)],
             "allowed_apps": list(grant.allowed_apps),
             "allowed_models": list(grant.allowed_models),
             "created_at": self.created_at.isoformat(),
@@ -249,7 +250,7 @@ def slug_of(name: str) -> str:
 
 def check_email(email: str) -> str:
     """`email` in lower case, when it looks like one. Raises Invalid."""
-    if not _EMAIL.fullmatch(email):
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise Invalid(f"email {email[:80]!r}: expected name@host", param="email")
     return email.lower()
 
@@ -258,7 +259,8 @@ def check_password(password: str) -> str:
     """`password`, when it is long enough. Raises Invalid, without showing it."""
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise Invalid(
-            f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, this one has {len(password)}", param="password"
+            f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, this one has {len(password)}",
+            param="password",
         )
     return password
 
@@ -273,9 +275,10 @@ def check_masks(masks: tuple[str, ...]) -> tuple[str, ...]:
             re.compile(mask)
         except re.error as error:
             raise Invalid(f"mask {mask[:80]!r} is no regular expression: {error}", param="masks") from None
-        if re.search(r"\\[1-9]|\(\?[=!<P(](?![a-zA-Z_]\w*>)", mask) or re.search(r"[+*}][^()]*\)[+*{]", mask):
+        if _UNSAFE_MASK.search(mask):
             raise Invalid(
-                f"mask {mask[:80]!r}: backreferences, look-around and nested repetition are not allowed", param="masks"
+                f"mask {mask[:80]!r}: no backreferences, no look-around, no repeated group with a repetition or alternatives inside",
+                param="masks",
             )
         if re.compile(mask).search("") is not None:
             raise Invalid(f"mask {mask[:80]!r} matches the empty text, so it would mask everything", param="masks")
