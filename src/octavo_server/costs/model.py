@@ -161,6 +161,9 @@ DETAIL_OF: Mapping[str, str] = {
 }
 """What `Usage.details` may count, and the bucket it is a part of; "" for what is in none."""
 
+NO_COST = Rates(input=0, output=0, details=dict.fromkeys(DETAIL_OF, 0))
+"""The rates of what is known to be free."""
+
 
 def is_glob(pattern: str) -> bool:
     """Whether `pattern` has wildcards (`*` any text, `?` one character)."""

@@ -1,6 +1,7 @@
 """The hot path's share of cost control, pure and without I/O: count tokens, plan the route, price the call."""
 
-from octavo_server.costs.runtime.prices import NO_COST, PriceBook, Pricer, Quote, cost, cost_details
+from octavo_server.costs.model import NO_COST
+from octavo_server.costs.runtime.prices import PriceBook, Pricer, Quote, cost, cost_details
 from octavo_server.costs.runtime.routing import Hop, RoutePlan, Router, plan_route
 from octavo_server.costs.runtime.shipped import ShippedTable
 from octavo_server.costs.runtime.usage import normalise_usage

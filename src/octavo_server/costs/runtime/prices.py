@@ -10,6 +10,7 @@ from typing import NamedTuple
 from octavo_server.costs.model import (
     DETAIL_OF,
     FREE,
+    NO_COST,
     Connection,
     PriceRule,
     Rates,
@@ -21,13 +22,6 @@ from octavo_server.traces.model import Usage
 
 Pricer = Callable[[str, str, str, Usage, int], int | None]
 """Prices a call that was seen, not made, here: (project_id, provider, model, usage, at_ns) to nano-USD or None."""
-
-NO_COST = Rates(
-    input=0,
-    output=0,
-    details=dict.fromkeys(DETAIL_OF, 0),
-)
-"""The rates of what is known to be free."""
 
 _PER = 1_000_000  # rates are for a million
 _HALF = _PER // 2
@@ -160,16 +154,15 @@ class PriceBook:
 
 def cost(rates: Rates, usage: Usage) -> int | None:
     """Nano-USD of a call, or None when it used something whose price is unknown. Exact, then rounded half up once."""
+    if rates.tiers:
+        rates = _tier(rates, usage)
+    exact = rates.request * _PER
     if usage.details:
-        exact = rates.request * _PER
         for _, count, rate in _lines(rates, usage):
             if rate is None:
                 return None
             exact += count * rate
         return (exact + _HALF) // _PER
-    if rates.tiers:
-        rates = _tier(rates, usage)
-    exact = rates.request * _PER
     plain = rates.input
     if usage.input:
         if plain is None:
@@ -211,6 +204,7 @@ def cost(rates: Rates, usage: Usage) -> int | None:
 def cost_details(rates: Rates, usage: Usage) -> dict[str, int] | None:
     """Nano-USD by bucket and detail, adding up to `cost` exactly: each is rounded together with those before it, so it
     is within one nano-USD of its exact value. None when the cost is unknown."""
+    rates = _tier(rates, usage)
     parts: dict[str, int] = {}
     exact = rates.request * _PER
     if exact:
@@ -226,8 +220,7 @@ def cost_details(rates: Rates, usage: Usage) -> dict[str, int] | None:
 
 
 def _lines(rates: Rates, usage: Usage) -> Iterator[tuple[str, int, int | None]]:
-    """What the call used and the rate of each: details that have a price of their own are taken out of their bucket."""
-    rates = _tier(rates, usage)
+    """What the call used and the rate of each, for rates without tiers: details that have a price of their own are taken out of their bucket."""
     counts = {
         "input": usage.input,
         "cache_read": usage.cache_read,

@@ -21,7 +21,7 @@ from genai_prices.types import (
 )
 
 from octavo_server.core.money import usd_to_nano
-from octavo_server.costs.model import Rates, Tier
+from octavo_server.costs.model import NO_COST, Rates, Tier
 
 # Our bucket or detail for each price of the table. What is not here (hours of audio, pages, pixels, …) is reported
 # by no endpoint of the gateway.
@@ -53,6 +53,8 @@ _TIERS_OF_SERVICE: Mapping[str, Mapping[str, str]] = {
     "fast": {"service_tier": "fast", "speed": "fast"},
 }
 
+_NOTHING = Rates(input=None, output=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ShippedPrice:
@@ -71,7 +73,9 @@ class ShippedPrice:
     def rates(self, at: datetime, tier: str = "") -> Rates:
         """What the model cost at an instant; `tier` is the tier of service (`batch`, `flex`, `priority`, `fast`)."""
         context = _TIERS_OF_SERVICE.get(tier) if self._own else None
-        return rates_of(self._info.get_prices(at, context))
+        rates = rates_of(self._info.get_prices(at, context))
+        # The table lists no price both for what is free and for what it does not know; only a name tells them apart.
+        return NO_COST if rates == _NOTHING and self.model.endswith(":free") else rates
 
     def changes(self, at: datetime) -> Iterator[datetime]:
         """Instants at which the price may change: all those around `at`, and perhaps others."""
