@@ -120,7 +120,7 @@ class ConnectionOut(BaseModel):
             name=stored.name,
             provider=stored.provider,
             base_url=stored.base_url,
-            has_secret=stored.sealed is not None,
+            has_secret=stored.has_secret,
             secret_last4=stored.secret_last4,
             secret_options=list(stored.secret_options),
             options=stored.options,

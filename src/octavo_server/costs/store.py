@@ -40,6 +40,7 @@ connections = Table(
     Column("provider", Text, nullable=False),
     Column("base_url", Text, nullable=False),
     Column("sealed", LargeBinary),  # encrypted JSON: the secret and the options that are secrets
+    Column("has_secret", Boolean, nullable=False),
     Column("secret_version", Integer, nullable=False),  # counts the changes of what is sealed
     Column("secret_last4", Text, nullable=False),
     Column("secret_options", Json, nullable=False),  # names only
@@ -101,6 +102,7 @@ class StoredConnection:
     provider: str
     base_url: str
     sealed: bytes | None
+    has_secret: bool
     secret_version: int
     secret_last4: str
     secret_options: tuple[str, ...]
@@ -171,6 +173,7 @@ def _connection(row: Row[Any]) -> StoredConnection:
         provider=row.provider,
         base_url=row.base_url,
         sealed=None if row.sealed is None else bytes(row.sealed),
+        has_secret=row.has_secret,
         secret_version=row.secret_version,
         secret_last4=row.secret_last4,
         secret_options=tuple(row.secret_options),
@@ -192,6 +195,7 @@ def _connection_values(connection: StoredConnection) -> dict[str, Any]:
         "provider": connection.provider,
         "base_url": connection.base_url,
         "sealed": connection.sealed,
+        "has_secret": connection.has_secret,
         "secret_version": connection.secret_version,
         "secret_last4": connection.secret_last4,
         "secret_options": list(connection.secret_options),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 import orjson
@@ -88,6 +89,7 @@ class Connections:
             provider=spec.provider or "",
             base_url="",
             sealed=None,
+            has_secret=False,
             secret_version=0,
             secret_last4="",
             secret_options=(),
@@ -231,11 +233,20 @@ class Connections:
             after = replace(after, prices_as=self._prices_as(spec.prices_as))
         if spec.is_default is not None:
             after = replace(after, is_default=spec.is_default)
-        return self._with_secrets(after, kind, spec)
+        return self._with_secrets(after, kind, spec, moved=_origin(after.base_url) != _origin(before.base_url))
 
-    def _with_secrets(self, before: StoredConnection, kind: ProviderKind, spec: ConnectionSpec) -> StoredConnection:
-        """Seals what of `spec` is secret. A secret option that is left out of `options` keeps its value."""
+    def _with_secrets(
+        self, before: StoredConnection, kind: ProviderKind, spec: ConnectionSpec, *, moved: bool
+    ) -> StoredConnection:
+        """Seals what of `spec` is secret. A secret option that is left out of `options` keeps its value.
+
+        Secrets are for the host they were given for: who may change the address must not thereby learn them."""
         held = {} if before.sealed is None else orjson.loads(self._open(before.id, before.sealed))
+        if moved and held.get("secret") and spec.secret is None:
+            raise Invalid("The address moves to another host; give the `secret` again.", param="secret")
+        if moved and any(name not in (spec.options or {}) for name in held.get("options", {})):
+            names = ", ".join(before.secret_options)
+            raise Invalid(f"The address moves to another host; give the options {names} again.", param="options")
         secret: str = held.get("secret", "")
         options: dict[str, JSON] = held.get("options", {})
         plain = before.options
@@ -243,7 +254,7 @@ class Connections:
             secret = _secret(spec.secret)
         if spec.options is not None:
             given = _options(kind, spec.options)
-            hidden = {option.name for option in kind.options if option.kind == "secret"}
+            hidden = {option.name for option in kind.options if _is_hidden(option)}
             plain = {name: value for name, value in given.items() if name not in hidden}
             options = {
                 name: value
@@ -262,6 +273,7 @@ class Connections:
         return replace(
             after,
             sealed=None if sealed is None else self._seal(before.id, orjson.dumps(sealed)),
+            has_secret=bool(secret),
             secret_version=before.secret_version + 1,
             secret_last4=secret[-4:] if len(secret) >= 12 else "",
             secret_options=tuple(sorted(options)),
@@ -297,7 +309,7 @@ def view_of(stored: StoredConnection) -> dict[str, JSON]:
         "name": stored.name,
         "provider": stored.provider,
         "base_url": stored.base_url,
-        "has_secret": stored.sealed is not None,
+        "has_secret": stored.has_secret,
         "secret_last4": stored.secret_last4,
         "secret_version": stored.secret_version,
         "secret_options": list(stored.secret_options),
@@ -307,6 +319,11 @@ def view_of(stored: StoredConnection) -> dict[str, JSON]:
         "prices_as": stored.prices_as,
         "is_default": stored.is_default,
     }
+
+
+def _origin(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _name(name: str) -> str:
@@ -342,7 +359,9 @@ def _options(kind: ProviderKind, given: Mapping[str, JSON]) -> dict[str, JSON]:
         if option is None:
             known = ", ".join(fields) or "none"
             raise Invalid(f"{kind.title} has no option {name[:80]!r}; it has: {known}.", param="options")
-        if value is None or (value == "" and option.kind != "secret"):
+        if value is None or value == "" or value == {}:
+            if _is_hidden(option):
+                checked[name] = ""
             continue
         if not _fits(option, value):
             expected = f"one of {', '.join(option.choices)}" if option.kind == "choice" else f"a {option.kind}"
@@ -351,6 +370,11 @@ def _options(kind: ProviderKind, given: Mapping[str, JSON]) -> dict[str, JSON]:
             )
         checked[name] = value
     return checked
+
+
+def _is_hidden(option: OptionField) -> bool:
+    """Whether the option's value is kept as a secret is: a header of one's own is a credential more often than not."""
+    return option.kind == "secret" or option.name == "headers"
 
 
 def _fits(option: OptionField, value: JSON) -> bool:
