@@ -235,7 +235,7 @@ def test_the_real_model_always_answers_in_json(server: str) -> None:
                 model="smollm2",
                 messages=[{"role": "user", "content": prompt}],
                 response_format={"type": "json_object"},
-                **more,  # type: ignore[arg-type]
+                **more,
             )
             value = json.loads(answer.choices[0].message.content or "")
             assert answer.choices[0].finish_reason == "stop"
@@ -256,7 +256,7 @@ def test_the_real_model_calls_a_forced_tool_and_speaks_all_wires(server: str) ->
         model="smollm2",
         messages=ask,
         tools=[WEATHER],
-        tool_choice="required",  # type: ignore[list-item]
+        tool_choice="required",
     )
     calls: Any = answer.choices[0].message.tool_calls
     assert "city" in json.loads(calls[0].function.arguments)
@@ -264,7 +264,7 @@ def test_the_real_model_calls_a_forced_tool_and_speaks_all_wires(server: str) ->
         model="smollm2",
         messages=ask,
         tools=[WEATHER],
-        tool_choice="required",  # type: ignore[list-item]
+        tool_choice="required",
     ) as stream:
         assert stream.get_final_completion().choices[0].finish_reason == "tool_calls"
     message = corridor.anthropic().messages.create(model="smollm2", max_tokens=8, messages=ask)

@@ -104,7 +104,7 @@ def test_anthropic_body() -> None:
             {
                 "name": "get_weather",
                 "description": "Weather of a city",
-                "input_schema": WEATHER["function"]["parameters"],  # type: ignore[index]
+                "input_schema": WEATHER["function"]["parameters"],
             }
         ],
         "tool_choice": {"type": "tool", "name": "get_weather"},
@@ -143,7 +143,7 @@ def test_gemini_body() -> None:
                     {
                         "name": "get_weather",
                         "description": "Weather of a city",
-                        "parametersJsonSchema": WEATHER["function"]["parameters"],  # type: ignore[index]
+                        "parametersJsonSchema": WEATHER["function"]["parameters"],
                     }
                 ]
             }
@@ -194,7 +194,7 @@ def test_bedrock_body() -> None:
                     "toolSpec": {
                         "name": "get_weather",
                         "description": "Weather of a city",
-                        "inputSchema": {"json": WEATHER["function"]["parameters"]},  # type: ignore[index]
+                        "inputSchema": {"json": WEATHER["function"]["parameters"]},
                     }
                 }
             ],

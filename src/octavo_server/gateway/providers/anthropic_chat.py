@@ -216,7 +216,7 @@ def _add_thinking(built: JsonObject, body: JsonObject, model: str) -> None:
         built["thinking"] = {"type": "disabled"}
     elif effort is not None and effort not in _BUDGETS:
         raise Invalid(
-            f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high or xhigh.",
+            f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high, xhigh or max.",
             param="reasoning_effort",
         )
     elif effort is not None and _BUDGET_THINKING.search(model):

@@ -45,7 +45,7 @@ FINISH_REASONS = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576}
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
 _DOCUMENTS = {
     "application/pdf": "pdf",
     "text/csv": "csv",
@@ -86,6 +86,9 @@ def request_body(call: Call) -> JsonObject:
     _add_tools(built, body, wanted)
     if extra := _model_fields(body, call.model):
         built["additionalModelRequestFields"] = extra
+        budget = (extra.get("thinking") or {}).get("budget_tokens")
+        if budget and inference.get("maxTokens", budget + 1024) <= budget:
+            inference["maxTokens"] = budget + 1024
     return built
 
 
@@ -223,7 +226,7 @@ def _model_fields(body: JsonObject, model: str) -> JsonObject:
         extra["thinking"] = {"type": "enabled", "budget_tokens": _BUDGETS[effort]}
     elif effort not in (None, "none"):
         raise Invalid(
-            f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high or xhigh.",
+            f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high, xhigh or max.",
             param="reasoning_effort",
         )
     return extra

@@ -200,7 +200,7 @@ def _add_effort(chat: JsonObject, body: JsonObject) -> None:
     thinking = body.get("thinking") or {}
     effort = (body.get("output_config") or {}).get("effort")
     if effort:
-        chat["reasoning_effort"] = "xhigh" if effort == "max" else effort
+        chat["reasoning_effort"] = effort
     elif thinking.get("type") == "enabled":
         budget = thinking.get("budget_tokens") or 0
         chat["reasoning_effort"] = "low" if budget < 4096 else "medium" if budget < 12288 else "high"

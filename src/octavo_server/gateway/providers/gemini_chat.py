@@ -50,8 +50,16 @@ _GENERATION = {
     "top_logprobs": "logprobs",
 }
 # Google's own table for its OpenAI-compatible endpoint.
-_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
-_LEVELS = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "xhigh": "high"}
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
+_LEVELS = {
+    "none": "minimal",
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
 
 
 # ---- request ----------------------------------------------------------------------------------------------------
@@ -177,7 +185,7 @@ def _generation(body: JsonObject, model: str) -> JsonObject:
     if effort is not None:
         if effort not in _BUDGETS:
             raise Invalid(
-                f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high or xhigh.",
+                f"reasoning_effort is {effort!r}; expected none, minimal, low, medium, high, xhigh or max.",
                 param="reasoning_effort",
             )
         older = "gemini-2" in model or "gemini-1" in model
