@@ -179,6 +179,7 @@ __all__ = [
     "EMBEDDINGS",
     "MESSAGES",
     "RESPONSES",
+    "StreamEvent",
     "Corridor",
     "call",
     "connection",

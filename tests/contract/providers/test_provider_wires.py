@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import orjson
 import pytest
-from corridor import CHAT, MESSAGES, RESPONSES, call, drain, recorded
+from corridor import CHAT, MESSAGES, RESPONSES, StreamEvent, call, drain, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +97,7 @@ def test_however_a_stream_is_cut_the_events_are_the_same(
     whole = open_exchange(call(kind, endpoint, body)).stream()
     expected = drain(whole, data)
     stream = open_exchange(call(kind, endpoint, body)).stream()
-    events = []
+    events: list[StreamEvent] = []
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     for start, end in pairwise(edges):
         events.extend(stream.feed(data[start:end]))
