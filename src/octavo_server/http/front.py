@@ -1,0 +1,166 @@
+"""The outermost layer: request ids, limits, security headers, and the last resort for errors.
+
+    front → gateway                      for /v1/… of the model APIs, untouched
+          → gate (who may) → FastAPI     for everything else
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from octavo_server.core.errors import Invalid, OctavoError
+from octavo_server.core.ids import new_id
+from octavo_server.http.auth import Gate
+from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
+from octavo_server.http.metrics import Metrics
+
+log = logging.getLogger("octavo.http")
+
+MAX_HEADER_BYTES = 32 << 10
+BODY_PAUSE_S = 20.0
+"""How long a client may pause while sending its body."""
+
+OTLP_PATHS = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+API_CSP = b"default-src 'none'; frame-ancestors 'none'"
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class Front:
+    """The ASGI application that the server runs."""
+
+    def __init__(
+        self,
+        *,
+        gateway: ASGIApp,
+        api: ASGIApp,
+        gate: Gate,
+        metrics: Metrics,
+        lifespan: ASGIApp,
+        max_body: int,
+        max_otlp_body: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._gateway = gateway
+        self._api = api
+        self._gate = gate
+        self._metrics = metrics
+        self._lifespan = lifespan
+        self._max_body = max_body
+        self._max_otlp_body = max_otlp_body
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path.startswith("/v1/") and path not in OTLP_PATHS:
+                await self._gateway(scope, receive, send)
+            else:
+                await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._clock()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        answer = _Answer(send, request_id)
+        route = "(none)"
+        try:
+            _check_head(scope)
+            route, principal = await self._gate.admit(scope, headers, request_id)
+            scope["state"] = {**scope.get("state", {}), "request_id": request_id, "principal": principal}
+            limit = self._max_otlp_body if scope["path"] in OTLP_PATHS else self._max_body
+            await self._api(scope, _Body(receive, headers, limit).receive, answer.send)
+        except OctavoError as error:
+            await answer.finish(scope, receive, octavo_problem(error, request_id))
+        except HTTPException as error:
+            await answer.finish(scope, receive, status_problem(error.status_code, error.detail, request_id))
+        except Exception:
+            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            await answer.finish(scope, receive, internal_problem(request_id))
+        finally:
+            self._metrics.request(scope["method"][:16], route, answer.status, self._clock() - started)
+
+
+class _Answer:
+    """What goes out, with the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), *_SECURITY_HEADERS, (b"x-request-id", self._request_id)]
+            present = {name for name, _ in headers}
+            if b"content-security-policy" not in present:
+                headers.append((b"content-security-policy", API_CSP))
+            if b"cache-control" not in present:
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def finish(self, scope: Scope, receive: Receive, response: ASGIApp) -> None:
+        """Sends `response`, unless an answer has begun: then there is nothing left to say."""
+        if self.status == 0:
+            await response(scope, receive, self.send)
+
+
+class _Body:
+    """The request's body, refused when it is too long or comes too slowly."""
+
+    def __init__(self, receive: Receive, headers: dict[str, str], limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self._complete = False
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), BODY_PAUSE_S)
+        except TimeoutError:
+            raise HTTPException(408, f"No more of the body came for {BODY_PAUSE_S:g} seconds; send it again.") from None
+        if message["type"] != "http.request":
+            self._complete = True
+            return message
+        self._size += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        if self._size > self._limit:
+            raise self._too_large()
+        return message
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"The body is larger than {self._limit >> 20} MiB, the most this server takes.")
+
+
+def _check_head(scope: Scope) -> None:
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAX_HEADER_BYTES:
+        raise HTTPException(431, f"The headers have {size} bytes; this server takes {MAX_HEADER_BYTES}.")
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise Invalid("The URL has a NUL character, which no name here has.")
