@@ -79,7 +79,7 @@ def _shaped(call: Call) -> Call:
 def _budget(call: Call, body: JsonObject) -> int:
     """Bytes that surely fit: the token limit, and what the prompt leaves of the context."""
     context = int(text_option(call.connection, "context", str(DEFAULT_CONTEXT)))
-    prompt = len(_prompt(body).encode()) // 3 + 64
+    prompt = len(_prompt(body).encode()) // 2 + 64  # two bytes a token is few for any language
     return max(1, min(int(body["max_tokens"]), context - prompt) - 1)
 
 
