@@ -12,11 +12,10 @@ from octavo_server.costs import store
 from octavo_server.costs.model import Connection, PriceRule, Prober, ProviderKind, Route, specificity
 from octavo_server.costs.runtime import PriceBook, ShippedTable
 from octavo_server.costs.service.addresses import Addresses, Resolve, resolve_host
-from octavo_server.costs.service.connections import Connections
+from octavo_server.costs.service.connections import Connections, Sealer
 from octavo_server.costs.service.prices import Prices
 from octavo_server.costs.service.routes import Routes
 from octavo_server.stores.control import ControlStore
-from octavo_server.stores.secrets import SecretBox
 
 
 class SnapshotParts(NamedTuple):
@@ -34,7 +33,7 @@ class Costs:
         self,
         control: ControlStore,
         *,
-        secrets: SecretBox,
+        secrets: Sealer,
         clock: Clock,
         providers: Sequence[ProviderKind],
         prober: Prober,
@@ -88,4 +87,4 @@ class Costs:
         return PriceBook(self.snapshot_parts().price_rules, self._table)
 
 
-__all__ = ["Costs", "SnapshotParts"]
+__all__ = ["Costs", "Sealer", "SnapshotParts"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -22,12 +23,19 @@ from octavo_server.costs.service.changes import event_of
 from octavo_server.costs.store import StoredConnection
 from octavo_server.edge.access import Principal
 from octavo_server.stores.control import ControlStore, Transaction
-from octavo_server.stores.secrets import SecretBox
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _LONGEST_SECRET = 16_384  # service account files are a few thousand characters
 _MOST_MODELS = 500
 _LONGEST_MODEL = 200
+
+
+class Sealer(Protocol):
+    """Encrypts what may be read only with the master key and for the same `context` (`stores.secrets.SecretBox`)."""
+
+    def seal(self, plain: bytes, context: str) -> bytes: ...
+
+    def open(self, sealed: bytes, context: str) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ class Connections:
         self,
         control: ControlStore,
         *,
-        secrets: SecretBox,
+        secrets: Sealer,
         clock: Clock,
         catalogue: Mapping[str, ProviderKind],
         prober: Prober,
@@ -296,10 +304,10 @@ class Connections:
         return table_id
 
     def _seal(self, connection_id: str, data: bytes) -> bytes:
-        return self._secrets.seal(data, connection_id.encode())
+        return self._secrets.seal(data, connection_id)
 
     def _open(self, connection_id: str, sealed: bytes) -> bytes:
-        return self._secrets.open(sealed, connection_id.encode())
+        return self._secrets.open(sealed, connection_id)
 
 
 def view_of(stored: StoredConnection) -> dict[str, JSON]:
