@@ -102,12 +102,12 @@ class Gate:
 
     def _of_key(self, headers: dict[str, str], about: str | None) -> Principal:
         snapshot = self._snapshots.current
-        grant = authenticate(
-            snapshot.keys, headers.get("authorization"), headers.get("x-api-key"), self._clock.now()
-        )
+        grant = authenticate(snapshot.keys, headers.get("authorization"), headers.get("x-api-key"), self._clock.now())
         project = snapshot.projects.get(grant.project_id)
         if about is not None and about != grant.project_id and (project is None or about != project.slug):
-            raise NotFound(f"The API key {grant.name!r} is not of the project {about[:60]!r}.", code="project_not_found")
+            raise NotFound(
+                f"The API key {grant.name!r} is not of the project {about[:60]!r}.", code="project_not_found"
+            )
         self._note_use(grant.key_id)
         return Principal(
             kind="api_key",
@@ -168,5 +168,3 @@ def _refusal(principal: Principal, permission: Permission) -> str:
     if principal.project_id is None:
         return f"You lack the permission {permission.value!r}; choose a project with the header X-Octavo-Project."
     return f"Your role lacks the permission {permission.value!r} in this project; ask an administrator."
-
-

@@ -9,15 +9,13 @@ from mimetypes import guess_type
 from pathlib import Path
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
-from starlette.exceptions import HTTPException
-
-from octavo_server.edge.access import Permission, allows
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 CONSOLE = Path(__file__).parent / "console"
 
-_NOT_PAGES = ("api/", "v1/", "assets/")
+_NOT_PAGES = ("api/", "v1/")
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.S)
 
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Octavo</title>
@@ -26,29 +24,37 @@ _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Octa
 (Node 20), or install a released wheel. The API is at <code>/api/v1</code>, the gateway at <code>/v1</code>.</p></html>"""
 
 
-def build_router(folder: Path = CONSOLE) -> APIRouter:
-    """The catch-all of GET requests, mounted last."""
-    router = APIRouter(include_in_schema=False)
-    files = _Files(folder)
+class Console:
+    """Answers what no route takes: with a file of the console, or its page; `otherwise` refuses the rest."""
 
-    @router.get("/{path:path}", **allows(Permission.PUBLIC))
-    async def read_console(path: str, request: Request) -> Response:
-        """A file of the console, or its page."""
-        return await to_thread.run_sync(files.answer, path, request.headers.get("if-none-match"))
+    def __init__(self, otherwise: ASGIApp, folder: Path = CONSOLE) -> None:
+        self._otherwise = otherwise
+        self._files = _Files(folder)
 
-    return router
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].lstrip("/") if scope["type"] == "http" else ""
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or path.startswith(_NOT_PAGES):
+            await self._otherwise(scope, receive, send)
+            return
+        known_tag = Headers(scope=scope).get("if-none-match")
+        response = await to_thread.run_sync(self._files.answer, path, known_tag)
+        if response is None:
+            await self._otherwise(scope, receive, send)
+        else:
+            await response(scope, receive, send)
 
 
 class _Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
-    def answer(self, path: str, known_tag: str | None) -> Response:
+    def answer(self, path: str, known_tag: str | None) -> Response | None:
+        """The file or the page; None for a missing asset, which a page would only confuse."""
         found = self._find(path)
         if found is not None:
             return _file(found, known_tag, for_good=path.startswith("assets/"))
-        if path.startswith(_NOT_PAGES):
-            raise HTTPException(404)
+        if path.startswith("assets/"):
+            return None
         page = self._folder / "index.html"
         if not page.is_file():
             return HTMLResponse(_NOT_BUILT, headers={"content-security-policy": _csp(_NOT_BUILT)})

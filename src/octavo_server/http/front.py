@@ -1,7 +1,7 @@
 """The outermost layer: request ids, limits, security headers, and the last resort for errors.
 
-    front → gateway                      for /v1/… of the model APIs, untouched
-          → gate (who may) → FastAPI     for everything else
+front → gateway                      for /v1/… of the model APIs, untouched
+      → gate (who may) → FastAPI     for everything else
 """
 
 from __future__ import annotations
