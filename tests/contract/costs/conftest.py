@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -168,12 +170,9 @@ def eve() -> Principal:
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import warnings
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pgserver
-
+        warnings.simplefilter("ignore")  # of the package's own imports
+        pgserver = importlib.import_module("pgserver")
         server = pgserver.get_server(str(tmp_path_factory.mktemp("postgres")))
     yield server.get_uri()
     server.cleanup()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ from octavo_server.core.errors import Conflict, Invalid, NotFound
 from octavo_server.core.events import Event
 from octavo_server.core.money import usd_to_nano
 from octavo_server.costs.model import Probe, Rates, Target, Tier, Timeouts
-from octavo_server.costs.service import Costs
+from octavo_server.costs.service import Costs, CurrentPrices
 from octavo_server.costs.service.connections import ConnectionSpec
 from octavo_server.costs.service.prices import PriceRuleSpec
 from octavo_server.costs.service.routes import RouteSpec
 from octavo_server.costs.store import StoredConnection
 from octavo_server.edge.access import Principal
 from octavo_server.stores.control import ControlStore
+from octavo_server.traces.model import Usage
 
 SECRET = "sk-very-secret-indeed-4711"
 
@@ -375,7 +377,7 @@ def test_the_snapshot_has_the_most_specific_route_first(costs: Costs, ada: Princ
 def test_a_wrong_route_is_refused(
     costs: Costs, ada: Principal, gpu: StoredConnection, fields: dict[str, Any], param: str
 ) -> None:
-    good = {"pattern": "m", "targets": [Target(connection_id=gpu.id)]}
+    good: dict[str, Any] = {"pattern": "m", "targets": [Target(connection_id=gpu.id)]}
     with pytest.raises(Invalid) as caught:
         costs.routes.create(ada, RouteSpec(**{**good, **fields}))
     assert caught.value.param == param
@@ -502,6 +504,36 @@ async def test_what_a_test_found_can_be_called(
     assert [(one.model, one.price.source) for one in costs.prices.models(ada)] == [("llama", "")]
 
 
+def test_the_worker_prices_by_the_rules_of_now(costs: Costs, control_store: ControlStore, ada: Principal) -> None:
+    clock = Standing()
+    prices = CurrentPrices(control_store, clock=clock)
+    at_ns = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp()) * 10**9
+    usage = Usage(input=1_000_000)
+    assert prices.price_span("prj_a", "", "mystery", usage, at_ns) is None
+    rule = costs.prices.create_rule(
+        ada, PriceRuleSpec(provider="*", model="mystery", rates=Rates(input=usd_to_nano("3"), output=1))
+    )
+    assert prices.price_span("prj_a", "", "mystery", usage, at_ns) is None  # it has looked just now
+    clock.ns += 2 * 10**9
+    assert prices.price_span("prj_a", "", "mystery", usage, at_ns) == usd_to_nano("3")
+    assert prices.price_span("prj_b", "", "mystery", usage, at_ns) is None
+    costs.prices.delete_rule(ada, rule.id)
+    clock.ns += 2 * 10**9
+    assert prices.price_span("prj_a", "", "mystery", usage, at_ns) is None
+
+
+class Standing:
+    """A clock that is moved by hand."""
+
+    ns = 10**18
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.ns / 10**9, UTC)
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
 # ---- races ------------------------------------------------------------------------------------------------------
 
 
@@ -534,7 +566,8 @@ def test_of_writers_of_one_name_one_gets_it(costs: Costs, control_store: Control
 
 def test_of_writers_of_the_default_one_stays_it(costs: Costs, ada: Principal) -> None:
     made = [costs.connections.create(ada, vllm(f"c{number}")) for number in range(4)]
-    at_once(*[lambda one=one: costs.connections.update(ada, one.id, ConnectionSpec(is_default=True)) for one in made])
+    spec = ConnectionSpec(is_default=True)
+    at_once(*[partial(costs.connections.update, ada, one.id, spec) for one in made])
     assert sum(one.is_default for one in costs.connections.list(ada)) == 1
 
 

@@ -13,6 +13,7 @@ from genai_prices.data_units import unit_data
 from genai_prices.types import Usage as TheirUsage
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from octavo_server.core.money import usd_to_nano
 from octavo_server.costs.model import DETAIL_OF, Connection, PriceRule, Rates, Tier
@@ -338,7 +339,9 @@ def test_names_without_end_do_not_fill_the_memory() -> None:
     book = PriceBook()
     for number in range(20_000):
         book.rates_for(connection("vllm"), f"model-{number}", ns(NOW))
+    book.rates_for(connection("vllm"), "m" * 1_000_000, ns(NOW))
     assert len(book._cache) <= 8192
+    assert max(len(text) for key in book._cache for text in key) < 1000
 
 
 # ---- arithmetic -------------------------------------------------------------------------------------------------
@@ -349,7 +352,7 @@ def test_names_without_end_do_not_fill_the_memory() -> None:
 )
 def test_what_has_no_price_makes_the_cost_unknown_and_never_zero(bucket: str) -> None:
     rates = Rates(input=None, output=None)
-    usage = Usage(**{bucket: 1})
+    usage = replace(Usage(), **{bucket: 1})
     assert cost(rates, usage) is None
     assert cost_details(rates, usage) is None
     assert cost(rates, Usage()) == 0

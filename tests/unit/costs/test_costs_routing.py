@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from octavo_server.core.errors import NotFound
 from octavo_server.costs.model import Connection, Route, Target, Timeouts, glob_matches, specificity
-from octavo_server.costs.runtime import RoutePlan, Router, plan_route
+from octavo_server.costs.runtime import PriceBook, RoutePlan, Router, callable_models, plan_route
 
 DEFAULTS = {"openai": ("gpt-*", "o3"), "anthropic": ("claude-*",), "local": ("smollm2-135m",)}
 
@@ -130,6 +130,20 @@ def test_a_router_keeps_plans_by_project_and_not_without_end() -> None:
     assert len(router._plans) <= 4096
     with pytest.raises(NotFound):
         router.plan("prj_other", "m")
+    with pytest.raises(NotFound, match="1000000 characters"):
+        router.plan("prj", "m" * 1_000_000)
+
+
+def test_the_models_that_can_be_called_are_named_by_routes_connections_tests_and_the_table() -> None:
+    routes = (route("smart", to("openai")), route("any-*", to("openai")))
+    tested = connection("gpu", models=("llama-*", "exact"), known_models=("llama-3", "other"))
+    default = connection("box", known_models=("whatever",), is_default=True)
+    named = callable_models(
+        routes, (OPENAI, tested, default), provider_models={"openai": ("gpt-4.1*",)}, book=PriceBook()
+    )
+    assert {"smart", "exact", "llama-3", "whatever", "gpt-4.1-mini"} <= set(named)
+    assert not {"any-*", "llama-*", "other", "o3", "gpt-4o"} & set(named)
+    assert named == sorted(named)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from octavo_server.costs.model import NO_COST
 from octavo_server.costs.runtime.prices import PriceBook, Pricer, Quote, cost, cost_details
-from octavo_server.costs.runtime.routing import Hop, RoutePlan, Router, plan_route
+from octavo_server.costs.runtime.routing import Hop, RoutePlan, Router, callable_models, plan_route
 from octavo_server.costs.runtime.shipped import ShippedTable
 from octavo_server.costs.runtime.usage import normalise_usage
 
@@ -15,6 +15,7 @@ __all__ = [
     "RoutePlan",
     "Router",
     "ShippedTable",
+    "callable_models",
     "cost",
     "cost_details",
     "normalise_usage",

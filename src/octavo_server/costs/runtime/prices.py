@@ -26,6 +26,7 @@ Pricer = Callable[[str, str, str, Usage, int], int | None]
 _PER = 1_000_000  # rates are for a million
 _HALF = _PER // 2
 _CACHED = 8192  # priced names; a client may send any number of them
+_LONGEST_KEY = 1000  # a name that is longer is not worth the memory
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVER = 2**63
 
@@ -145,7 +146,14 @@ class PriceBook:
             return _Priced(since_ns, until_ns, Quote(None, ""))
         return _Priced(since_ns, until_ns, Quote(shipped.rates(at, tier), "shipped"))
 
+    def models_of(self, connection: Connection) -> list[str]:
+        """The models that the shipped table knows of the provider a connection leads to, but those it means to end."""
+        table_id = self.table_id(connection)
+        return [one.model for one in self._table.prices() if one.provider == table_id and not one.deprecated]
+
     def _keep(self, key: tuple[str, ...], priced: _Priced) -> _Priced:
+        if sum(map(len, key)) > _LONGEST_KEY:
+            return priced
         if len(self._cache) >= _CACHED:
             self._cache.clear()
         self._cache[key] = priced

@@ -8,9 +8,11 @@ from difflib import get_close_matches
 
 from octavo_server.core.errors import NotFound
 from octavo_server.costs.model import Connection, Route, Timeouts, glob_matches, is_glob, specificity
+from octavo_server.costs.runtime.prices import PriceBook
 
 _CACHED = 4096  # plans; a client may ask for any number of models
 _SUGGESTED = 5
+_LONGEST_MODEL = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,12 @@ class Router:
         key = (project_id, model)
         found = self._plans.get(key)
         if found is None:
+            if len(model) > _LONGEST_MODEL:
+                raise NotFound(
+                    f"No model has a name of {len(model)} characters; {model[:80]!r}… was asked for.",
+                    code="model_not_found",
+                    param="model",
+                )
             found = plan_route(
                 self._routes.get(project_id, ()),
                 self._by_project.get(project_id, ()),
@@ -131,6 +139,27 @@ def plan_route(
         if connection.is_default:
             return RoutePlan(hops=(Hop(connection=connection, model=model),))
     raise _not_found(routes, list(by_id.values()), model, provider_models)
+
+
+def callable_models(
+    routes: Iterable[Route],
+    connections: Iterable[Connection],
+    *,
+    provider_models: Mapping[str, Sequence[str]],
+    book: PriceBook,
+) -> list[str]:
+    """Names by which models of one project can be called: those of its routes, of its connections and of their last
+    tests, and for a connection never tested those that the price table knows of its provider. Sorted."""
+    names = {route.pattern for route in routes if not is_glob(route.pattern)}
+    for connection in connections:
+        claims = connection.models or provider_models.get(connection.provider, ())
+        names.update(claim for claim in claims if not is_glob(claim))
+        for name in connection.known_models or book.models_of(connection):
+            if any(glob_matches(claim, name) for claim in claims) or (
+                connection.is_default and connection.known_models
+            ):
+                names.add(name)
+    return sorted(names)
 
 
 def _backwards(name: str) -> tuple[int, ...]:

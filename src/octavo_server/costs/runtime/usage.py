@@ -38,7 +38,7 @@ def _wire_of(usage: Mapping[str, Any]) -> str:
 
 
 def _openai(usage: Mapping[str, Any]) -> Usage:
-    named_input = "input_tokens" in usage  # the Responses and Images APIs
+    named_input = "prompt_tokens" not in usage and "completion_tokens" not in usage  # the Responses and Images APIs
     prompt = _count(usage.get("input_tokens" if named_input else "prompt_tokens"))
     completion = _count(usage.get("output_tokens" if named_input else "completion_tokens"))
     total = _count(usage.get("total_tokens"))

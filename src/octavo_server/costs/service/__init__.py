@@ -10,9 +10,10 @@ from octavo_server.core.clock import Clock
 from octavo_server.core.ids import new_id
 from octavo_server.costs import store
 from octavo_server.costs.model import Connection, PriceRule, Prober, ProviderKind, Route, specificity
-from octavo_server.costs.runtime import PriceBook, ShippedTable
+from octavo_server.costs.runtime import ShippedTable
 from octavo_server.costs.service.addresses import Addresses, Resolve, resolve_host
 from octavo_server.costs.service.connections import Connections, Sealer
+from octavo_server.costs.service.pricer import CurrentPrices, by_their_project
 from octavo_server.costs.service.prices import Prices
 from octavo_server.costs.service.routes import Routes
 from octavo_server.stores.control import ControlStore
@@ -70,21 +71,14 @@ class Costs:
         by_project: dict[str, list[Route]] = {}
         for stored in routes:
             by_project.setdefault(stored.route.project_id, []).append(stored.route)
-        rules_by_project: dict[str, list[PriceRule]] = {}
-        for rule in rules:
-            rules_by_project.setdefault(rule.project_id, []).append(rule)
         return SnapshotParts(
             connections={one.id: self.connections.opened(one) for one in connections},
             routes={
                 project: tuple(sorted(ours, key=lambda route: (specificity(route.pattern), route.id), reverse=True))
                 for project, ours in by_project.items()
             },
-            price_rules={project: tuple(ours) for project, ours in rules_by_project.items()},
+            price_rules=by_their_project(rules),
         )
 
-    def price_book(self) -> PriceBook:
-        """The prices of all projects as they are now."""
-        return PriceBook(self.snapshot_parts().price_rules, self._table)
 
-
-__all__ = ["Costs", "Sealer", "SnapshotParts"]
+__all__ = ["Costs", "CurrentPrices", "Sealer", "SnapshotParts"]

@@ -16,10 +16,8 @@ from octavo_server.costs.model import (
     ProviderKind,
     Rates,
     Route,
-    glob_matches,
-    is_glob,
 )
-from octavo_server.costs.runtime import PriceBook, Quote, RoutePlan, ShippedTable, plan_route
+from octavo_server.costs.runtime import PriceBook, Quote, RoutePlan, ShippedTable, callable_models, plan_route
 from octavo_server.costs.service.changes import event_of
 from octavo_server.costs.store import StoredConnection, rates_json
 from octavo_server.edge.access import Principal
@@ -144,7 +142,7 @@ class Prices:
         book = PriceBook({by.project: rules}, self._table)
         now_ns = self._clock.now_ns()
         listed: list[CallableModel] = []
-        for name in sorted(self._names(connections, routes, book)):
+        for name in callable_models(routes, connections, provider_models=provider_models, book=book):
             plan = _planned(routes, connections, name, provider_models)
             if plan is None:
                 continue
@@ -161,22 +159,6 @@ class Prices:
             )
         return listed
 
-    def _names(self, connections: list[Connection], routes: list[Route], book: PriceBook) -> set[str]:
-        names = {route.pattern for route in routes if not is_glob(route.pattern)}
-        for connection in connections:
-            kind = self._catalogue.get(connection.provider)
-            claims = connection.models or (kind.models if kind else ())
-            names.update(claim for claim in claims if not is_glob(claim))
-            names.update(name for name in connection.known_models if connection.is_default or _claimed(claims, name))
-            if not connection.known_models:
-                table_id = book.table_id(connection)
-                names.update(
-                    price.model
-                    for price in self._table.prices()
-                    if price.provider == table_id and not price.deprecated and _claimed(claims, price.model)
-                )
-        return names
-
 
 def view_of(rule: PriceRule) -> dict[str, JSON]:
     """A price rule as JSON, its rates in nano-USD per million."""
@@ -190,10 +172,6 @@ def view_of(rule: PriceRule) -> dict[str, JSON]:
         "batch": rule.batch,
         "note": rule.note,
     }
-
-
-def _claimed(claims: tuple[str, ...], model: str) -> bool:
-    return any(glob_matches(claim, model) for claim in claims)
 
 
 def _planned(
