@@ -575,8 +575,6 @@ def test_a_route_and_the_deletion_of_its_connection_never_both_happen(costs: Cos
     for number in range(5):
         made = costs.connections.create(ada, vllm(f"c{number}"))
         spec = RouteSpec(pattern=f"m{number}", targets=[Target(connection_id=made.id)])
-        at_once(
-            lambda made=made: costs.connections.delete(ada, made.id), lambda spec=spec: costs.routes.create(ada, spec)
-        )
+        at_once(partial(costs.connections.delete, ada, made.id), partial(costs.routes.create, ada, spec))
     alive = {one.id for one in costs.connections.list(ada)}
     assert all(target.connection_id in alive for one in costs.routes.list(ada) for target in one.route.targets)
