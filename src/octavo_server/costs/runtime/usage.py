@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
+from octavo_server.costs.model import DETAIL_OF
 from octavo_server.traces.model import Usage
 
 # No real call comes near; beyond it a number is garbage that must not overflow a 64-bit sum.
@@ -122,7 +123,7 @@ def _bedrock(usage: Mapping[str, Any]) -> Usage:
     hour = sum(
         _count(one.get("inputTokens"))
         for one in (details if isinstance(details, list) else ())
-        if isinstance(one, Mapping) and one.get("ttl") == "1h"
+        if isinstance(one, dict) and one.get("ttl") == "1h"
     )
     return _usage(
         prompt=_count(usage.get("inputTokens")) + cache_read + cache_write,
@@ -147,56 +148,38 @@ def _usage(
     completion: int,
     cache_read: int = 0,
     cache_write: int = 0,
-    cache_write_1h: int = 0,
-    cache_read_audio: int = 0,
-    cache_read_image: int = 0,
     input_audio: int = 0,
-    input_image: int = 0,
-    input_video: int = 0,
     reasoning: int = 0,
     output_audio: int = 0,
-    output_image: int = 0,
-    output_video: int = 0,
-    citations: int = 0,
-    web_searches: int = 0,
+    **parts: int,
 ) -> Usage:
-    """Buckets of a prompt and a completion that contain all the rest. `input_audio` and `input_image` include their
-    cached tokens, which are told apart here."""
+    """Buckets of a prompt and a completion that contain all the rest. `parts` are details; audio and images of the
+    input include their cached tokens, which are told apart here."""
     cache_read = min(cache_read, prompt)
-    left = prompt - cache_read
-    cache_write = min(cache_write, left)
-    left -= cache_write
-    cache_read_audio = min(cache_read_audio, cache_read)
-    input_audio = min(max(input_audio - cache_read_audio, 0), left)
-    plain_input = left - input_audio
+    plain_input = prompt - cache_read
+    if cache_write:
+        cache_write = min(cache_write, plain_input)
+        plain_input -= cache_write
+    if input_audio:
+        input_audio = min(max(input_audio - min(parts.get("cache_read_audio", 0), cache_read), 0), plain_input)
+        plain_input -= input_audio
     reasoning = min(reasoning, completion)
-    output_audio = min(output_audio, completion - reasoning)
-    plain_output = completion - reasoning - output_audio
-
+    plain_output = completion - reasoning
+    if output_audio:
+        output_audio = min(output_audio, plain_output)
+        plain_output -= output_audio
     details: dict[str, int] = {}
-    if cache_write_1h and cache_write:
-        details["cache_write_1h"] = min(cache_write_1h, cache_write)
-    if cache_read_audio:
-        details["cache_read_audio"] = cache_read_audio
-    cache_read_image = min(cache_read_image, cache_read - cache_read_audio)
-    if cache_read_image:
-        details["cache_read_image"] = cache_read_image
-    input_image = min(max(input_image - cache_read_image, 0), plain_input)
-    if input_image:
-        details["input_image"] = input_image
-    input_video = min(input_video, plain_input - input_image)
-    if input_video:
-        details["input_video"] = input_video
-    output_image = min(output_image, plain_output)
-    if output_image:
-        details["output_image"] = output_image
-    output_video = min(output_video, plain_output - output_image)
-    if output_video:
-        details["output_video"] = output_video
-    if citations:
-        details["citations"] = citations
-    if web_searches:
-        details["web_searches"] = web_searches
+    if any(parts.values()):
+        if parts.get("input_image"):
+            parts["input_image"] = max(parts["input_image"] - min(parts.get("cache_read_image", 0), cache_read), 0)
+        left = {"input": plain_input, "cache_read": cache_read, "cache_write": cache_write, "output": plain_output}
+        for part, count in parts.items():
+            whole = DETAIL_OF[part]
+            if whole:
+                count = min(count, left[whole])
+                left[whole] -= count
+            if count:
+                details[part] = count
     return Usage(
         input=plain_input,
         cache_read=cache_read,
@@ -223,12 +206,12 @@ def _count(value: Any) -> int:
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else _NONE
+    return value if isinstance(value, dict) else _NONE
 
 
 def _by_modality(details: Any) -> dict[str, int]:
     counts: dict[str, int] = {}
     for one in details if isinstance(details, list) else ():
-        if isinstance(one, Mapping) and isinstance(modality := one.get("modality"), str):
+        if isinstance(one, dict) and isinstance(modality := one.get("modality"), str):
             counts[modality] = counts.get(modality, 0) + _count(one.get("tokenCount"))
     return counts
