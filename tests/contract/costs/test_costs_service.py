@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -462,6 +462,8 @@ def test_a_rule_is_in_force_from_now_unless_said_otherwise(costs: Costs, ada: Pr
         ({"note": "x" * 1001}, "note"),
         ({"note": "\0"}, "note"),
         ({"effective_to": datetime(2020, 1, 1, tzinfo=UTC)}, "effective_to"),
+        ({"effective_to": datetime.max.replace(tzinfo=UTC)}, "effective_to"),
+        ({"effective_from": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))}, "effective_from"),
     ],
 )
 def test_a_wrong_rule_is_refused(costs: Costs, ada: Principal, fields: dict[str, Any], param: str) -> None:

@@ -89,6 +89,9 @@ class Prices:
         now = self._clock.now()
         if len(spec.note) > _LONGEST_NOTE or "\0" in spec.note:
             raise Invalid(f"The note is longer than {_LONGEST_NOTE} characters, or no text.", param="note")
+        for name, at in (("effective_from", spec.effective_from), ("effective_to", spec.effective_to)):
+            if at is not None and not 2000 <= at.year < 2200:
+                raise Invalid(f"{at.isoformat()} is no time of a price; expected the years 2000 to 2199.", param=name)
         rule = PriceRule(
             id=self._make_id("prc"),
             project_id=by.project,
