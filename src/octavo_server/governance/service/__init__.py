@@ -10,7 +10,7 @@ from typing import NamedTuple
 from octavo_server.core.clock import Clock
 from octavo_server.core.errors import Forbidden
 from octavo_server.edge.access import Permission, Principal
-from octavo_server.edge.pagination import Page, decode_cursor, encode_cursor
+from octavo_server.edge.pagination import decode_cursor, encode_cursor
 from octavo_server.governance import store
 from octavo_server.governance.model import KeyGrant, Project
 from octavo_server.governance.service.changes import SYSTEM_PRINCIPAL
@@ -28,6 +28,13 @@ class SnapshotParts(NamedTuple):
 
     keys: Mapping[str, KeyGrant]  # by secret hash
     projects: Mapping[str, Project]  # by id
+
+
+class EventPage(NamedTuple):
+    """Events, newest first, and the cursor of the next page."""
+
+    data: list[StoredEvent]
+    next_cursor: str | None
 
 
 class Governance:
@@ -60,7 +67,7 @@ class Governance:
 
     def events(
         self, by: Principal, wanted: EventFilter, *, everywhere: bool, cursor: str | None, limit: int
-    ) -> Page[StoredEvent]:
+    ) -> EventPage:
         """Events, newest first: of the caller's project, or of the whole server for who administers users."""
         if everywhere and not by.may(Permission.USERS_READ):
             raise Forbidden("Events of the whole server need the permission users.read.")
@@ -71,9 +78,7 @@ class Governance:
         with self._control.read() as sql:
             found = store.list_events(sql, wanted, before=before, limit=limit + 1)
         more = len(found) > limit
-        return Page[StoredEvent].model_construct(
-            data=found[:limit], next_cursor=encode_cursor(found[limit - 1].seq) if more else None
-        )
+        return EventPage(found[:limit], encode_cursor(found[limit - 1].seq) if more else None)
 
     def snapshot_parts(self) -> SnapshotParts:
         """What the gateway needs of this room."""
