@@ -183,3 +183,6 @@ class GatewayCall(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     finish_reason: str
     response_id: str
     price_known: bool
+    # What the caller said about the call: session_id, user_id, tags, metadata, trace_name, name. Kept in every mode
+    # but none, since it is not content.
+    context: dict[str, JSON] = {}
