@@ -24,29 +24,11 @@ from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
 # What clients put beside the settings of a query and chDB has no use for.
 _NOT_SETTINGS = frozenset(
     (
-        "query",
-        "default_format",
-        "database",
-        "user",
-        "password",
-        "quota_key",
-        "query_id",
-        "session_id",
-        "session_timeout",
-        "session_check",
-        "role",
-        "wait_end_of_query",
-        "buffer_size",
-        "compress",
-        "decompress",
-        "enable_http_compression",
-        "client_protocol_version",
-        "stacktrace",
-        "send_progress_in_http_headers",
-        "http_headers_progress_interval_ms",
-        "cancel_http_readonly_queries_on_client_close",
-        "close_session",
-    )
+        "query default_format database user password quota_key query_id session_id session_timeout session_check role"
+        " wait_end_of_query buffer_size compress decompress enable_http_compression client_protocol_version stacktrace"
+        " send_progress_in_http_headers http_headers_progress_interval_ms close_session"
+        " cancel_http_readonly_queries_on_client_close"
+    ).split()  # noqa: SIM905
 )
 _STATUS = {60: 404, 62: 400, 81: 404, 115: 400, 457: 400, 516: 403}
 _MAX_BODY = 1 << 30
@@ -58,12 +40,7 @@ class TelemetryServer:
 
     def __init__(self, engine: EmbeddedTelemetry, *, token: str, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler, engine, token)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 3600.0},
-            name="octavo-telemetry-http",
-            daemon=True,
-        )
+        self._thread = threading.Thread(target=self._server.accept_forever, name="octavo-telemetry-http", daemon=True)
         self._thread.start()
 
     @property
