@@ -49,7 +49,6 @@ class Front:
         api: ASGIApp,
         gate: Gate,
         metrics: Metrics,
-        lifespan: ASGIApp,
         max_body: int,
         max_otlp_body: int,
         clock: Callable[[], float] = time.monotonic,
@@ -58,7 +57,6 @@ class Front:
         self._api = api
         self._gate = gate
         self._metrics = metrics
-        self._lifespan = lifespan
         self._max_body = max_body
         self._max_otlp_body = max_otlp_body
         self._clock = clock
@@ -70,11 +68,6 @@ class Front:
                 await self._gateway(scope, receive, send)
             else:
                 await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = self._clock()

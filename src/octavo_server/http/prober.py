@@ -3,76 +3,48 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
-
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError, ConnectError, DecodeError, RequestError, RequestTimeoutError
 
 from octavo_server.core.clock import Clock
 from octavo_server.core.errors import OctavoError
-from octavo_server.costs.model import Connection, Probe
+from octavo_server.costs.model import Connection, Probe, Timeouts
 from octavo_server.gateway.providers.registry import PROVIDERS
+from octavo_server.gateway.upstream import Upstream
 
-_TIMEOUT_S = 15
-_MAX_BYTES = 4 << 20
+_TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=10.0, total_s=15.0)
 _MAX_MODELS = 2000
 
 
 class HttpProber:
     """Sends the probe of the connection's provider."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        self._upstream = upstream
         self._clock = clock
-        self._client: Client = (
-            ClientBuilder()
-            .no_proxy()
-            .connect_timeout(timedelta(seconds=5))
-            .timeout(timedelta(seconds=_TIMEOUT_S))
-            .build()
-        )
 
     async def probe(self, connection: Connection) -> Probe:
         """What came of it; never raises for what the provider does."""
         provider = PROVIDERS[connection.provider]
         started = time.monotonic()
         try:
-            asked = provider.probe(connection, self._clock.now())
-            builder = self._client.request(asked.method, asked.url).headers(dict(asked.headers)).body_bytes(asked.body)
-            response = await builder.build().send()
-            body = bytes(await response.bytes())[:_MAX_BYTES]
+            reply = await self._upstream.send(provider.probe(connection, self._clock.now()), _TIMEOUTS)
         except OctavoError as error:
-            return Probe(ok=False, message=error.message)
-        except (RequestError, BuilderError) as error:
-            return Probe(ok=False, latency_ms=_since(started), message=_reason(error))
-        latency = _since(started)
-        if response.status >= 300:
-            failure = provider.failure(response.status, dict(response.headers), body)
-            return Probe(ok=False, status=response.status, latency_ms=latency, message=failure.message)
+            return Probe(ok=False, latency_ms=_since(started), message=error.message)
+        latency_ms = _since(started)
+        if reply.status >= 300:
+            failure = provider.failure(reply.status, reply.headers, reply.body)
+            return Probe(ok=False, status=reply.status, latency_ms=latency_ms, message=failure.message)
         try:
-            models = provider.models_in(body)
+            models = provider.models_in(reply.body)
         except (OctavoError, ValueError, KeyError, TypeError):
-            return Probe(
-                ok=False,
-                status=response.status,
-                latency_ms=latency,
-                message="The answer is no list of models; check the base URL.",
-            )
+            message = "The answer is no list of models; check the base URL."
+            return Probe(ok=False, status=reply.status, latency_ms=latency_ms, message=message)
         return Probe(
-            ok=True, status=response.status, latency_ms=latency, message="It works.", models=tuple(models[:_MAX_MODELS])
+            ok=True,
+            status=reply.status,
+            latency_ms=latency_ms,
+            message=f"{len(models)} models",
+            models=tuple(models[:_MAX_MODELS]),
         )
-
-    async def close(self) -> None:
-        await self._client.close()
-
-
-def _reason(error: RequestError | BuilderError) -> str:
-    if isinstance(error, RequestTimeoutError):
-        return f"No answer within {_TIMEOUT_S} seconds."
-    if isinstance(error, ConnectError):
-        return "Nobody answers at the base URL; check host and port."
-    if isinstance(error, DecodeError):
-        return "The answer cannot be decoded; check the base URL."
-    return "The request failed on the way; check the base URL."
 
 
 def _since(started: float) -> int:

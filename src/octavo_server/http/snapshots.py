@@ -147,4 +147,5 @@ class Snapshots:
 
 
 def _connection(fields: Mapping[str, Any]) -> Connection:
-    return Connection(**{**fields, "models": tuple(fields["models"])})
+    globs = {name: tuple(fields[name]) for name in ("models", "known_models")}
+    return Connection(**{**fields, **globs})

@@ -1,0 +1,145 @@
+"""`octavo serve`: one server on one data folder, from the lock to the last record."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable
+from functools import partial
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server as Granian
+
+from octavo_server.core.errors import Unavailable
+from octavo_server.http.wiring import Server, open_server
+from octavo_server.settings import Settings
+from octavo_server.stores.folder import hold_folder
+
+log = logging.getLogger("octavo")
+
+WORKER_START_S = 20.0
+_STOP_S = 1.5
+"""How long open requests have to finish when the server stops."""
+
+
+def serve(settings: Settings) -> int:
+    """Runs until Ctrl-C or SIGTERM, and returns the exit code. Raises OctavoError for what keeps it from starting."""
+    started = time.monotonic()
+    lock = hold_folder(settings.data_dir)
+    try:
+        _check_port(settings)
+        server = open_server(settings)
+        uvloop.run(_run(settings, server, started))
+    finally:
+        lock.close()
+    return 0
+
+
+async def _run(settings: Settings, server: Server, started: float) -> None:
+    granian = Granian(
+        server.front,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto,
+        websockets=False,
+        backlog=2048,
+        http1_settings=HTTP1Settings(header_read_timeout=15_000, keep_alive=True, max_buffer_size=256 << 10),
+        log_enabled=False,
+    )
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    await server.start()
+    serving = asyncio.create_task(granian.serve(), name="granian")
+    try:
+        if not await _announced(settings, server, started, serving, stopping):
+            return
+        # What is here now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await _first(serving, stopping.wait())
+    finally:
+        await server.stop(partial(_stop_listening, granian, serving))
+
+
+async def _announced(
+    settings: Settings, server: Server, started: float, serving: asyncio.Task[None], stopping: asyncio.Event
+) -> bool:
+    """Whether the server came up; then the line that says so is printed."""
+    ready = asyncio.create_task(server.wait_ready(WORKER_START_S))
+    await _first(serving, stopping.wait(), ready)
+    if serving.done():
+        serving.result()
+    if stopping.is_set() or serving.done():
+        ready.cancel()
+        return False
+    for line in server.greetings:
+        _say(line)
+    late = "" if ready.result() else "; the telemetry store is still starting"
+    _say(f"Octavo is ready at {_url(settings)} (started in {time.monotonic() - started:.1f} s{late})")
+    return True
+
+
+async def _first(*waiting: Awaitable[object]) -> None:
+    """Returns when the first of these has ended; those made here are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in waiting]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task, given in zip(tasks, waiting, strict=True):
+        if task is not given:
+            task.cancel()
+
+
+async def _stop_listening(granian: Granian, serving: asyncio.Task[None]) -> None:
+    granian.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+    try:
+        await asyncio.wait_for(serving, _STOP_S)
+    except TimeoutError:
+        log.info("open requests were cut off")
+    except Exception:
+        log.exception("the HTTP server did not stop in good order")
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def heard(number: int) -> None:
+        if stopping.is_set():
+            # The worker ends with this process; the spool keeps what was acknowledged.
+            os._exit(128 + number)
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heard, number)
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+                "stop what listens there, or use --port"
+            ) from None
+
+
+def _url(settings: Settings) -> str:
+    if settings.public_url:
+        return settings.public_url
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,139 @@
+"""The server's entry: `serve`, `worker`, `db migrate|backup|restore`, `openapi`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from octavo_server.core.errors import OctavoError
+from octavo_server.settings import Settings, SettingsError, read_settings
+from octavo_server.stores import SchemaTooNew
+
+EXIT_FAILED = 1
+EXIT_UNUSABLE = 2
+"""A wrong setting or flag, or a store that a newer Octavo wrote."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb and returns the exit code. What is wrong is told in one line."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = read_settings(
+            data_dir=getattr(arguments, "data_dir", None),
+            host=getattr(arguments, "host", None),
+            port=getattr(arguments, "port", None),
+        )
+        _configure_logging(settings)
+        return int(arguments.run(settings, arguments))
+    except (SettingsError, SchemaTooNew) as error:
+        return _fail(str(error), EXIT_UNUSABLE)
+    except OctavoError as error:
+        return _fail(error.message, EXIT_FAILED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="octavo", description="The Octavo server.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    serve = verbs.add_parser("serve", help="run the server and its worker")
+    serve.add_argument("--host", help="address to listen on (OCTAVO_HOST)")
+    serve.add_argument("--port", type=_port, help="port to listen on (OCTAVO_PORT)")
+    serve.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
+    serve.set_defaults(run=_serve)
+
+    worker = verbs.add_parser("worker", help="run a worker apart from the server")
+    worker.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
+    worker.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
+    worker.set_defaults(run=_worker)
+
+    db = verbs.add_parser("db", help="care for the stores").add_subparsers(required=True, metavar="VERB")
+    for name, run, help_text in (
+        ("migrate", _migrate, "bring the stores to this version's schema"),
+        ("backup", _backup, "write a consistent copy of the stores into a new folder"),
+        ("restore", _restore, "bring a backup back into an empty data folder"),
+    ):
+        verb = db.add_parser(name, help=help_text)
+        verb.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
+        if name != "migrate":
+            verb.add_argument("folder", type=Path)
+        verb.set_defaults(run=run)
+
+    openapi = verbs.add_parser("openapi", help="print the API's description")
+    openapi.set_defaults(run=_openapi)
+    return parser
+
+
+# Each verb imports what it needs: `openapi` needs no chDB, the worker no HTTP server, and the server must be up soon.
+
+
+def _serve(settings: Settings, arguments: Any) -> int:
+    from octavo_server.http.serve import serve
+
+    return serve(settings)
+
+
+def _worker(settings: Settings, arguments: Any) -> int:
+    from octavo_server.worker import run
+
+    return run(settings, embedded=arguments.embedded)
+
+
+def _migrate(settings: Settings, arguments: Any) -> int:
+    from octavo_server.worker import migrate
+
+    print(f"The control store is at schema {migrate(settings)}.")  # noqa: T201
+    return 0
+
+
+def _backup(settings: Settings, arguments: Any) -> int:
+    from octavo_server.worker import backup
+
+    backup(settings, arguments.folder)
+    print(f"Backed up to {arguments.folder}.")  # noqa: T201
+    return 0
+
+
+def _restore(settings: Settings, arguments: Any) -> int:
+    from octavo_server.worker import restore
+
+    restore(settings, arguments.folder)
+    print(f"Restored into {settings.data_dir}.")  # noqa: T201
+    return 0
+
+
+def _openapi(settings: Settings, arguments: Any) -> int:
+    from octavo_server.http.wiring import openapi_text
+
+    sys.stdout.write(openapi_text())
+    return 0
+
+
+def _configure_logging(settings: Settings) -> None:
+    # The level is that of Octavo's own log; of its libraries only what is wrong is told.
+    logging.basicConfig(
+        stream=sys.stderr,
+        level="WARNING",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    logging.getLogger("octavo").setLevel(settings.log_level.upper())
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 65535")
+    return port
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"octavo: {message}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
