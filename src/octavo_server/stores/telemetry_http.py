@@ -23,12 +23,30 @@ from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
 
 # What clients put beside the settings of a query and chDB has no use for.
 _NOT_SETTINGS = frozenset(
-    (
-        "query default_format database user password quota_key query_id session_id session_timeout session_check role"
-        " wait_end_of_query buffer_size compress decompress enable_http_compression client_protocol_version stacktrace"
-        " send_progress_in_http_headers http_headers_progress_interval_ms close_session"
-        " cancel_http_readonly_queries_on_client_close"
-    ).split()  # noqa: SIM905
+    [
+        "query",
+        "default_format",
+        "database",
+        "user",
+        "password",
+        "quota_key",
+        "query_id",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "role",
+        "wait_end_of_query",
+        "buffer_size",
+        "compress",
+        "decompress",
+        "enable_http_compression",
+        "client_protocol_version",
+        "stacktrace",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "close_session",
+        "cancel_http_readonly_queries_on_client_close",
+    ]
 )
 _STATUS = {60: 404, 62: 400, 81: 404, 115: 400, 457: 400, 516: 403}
 _MAX_BODY = 1 << 30
