@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_NUMBERS = ("accepted", "stored", "rejected", "dropped", "pending_bytes", "batch_end")
+_NUMBERS = ("accepted", "stored", "rejected", "dropped", "pending_bytes", "batch_end", "paused_until")
 _LENGTH = struct.Struct("<I")
 _SUBMITTED = struct.Struct("<Q")
 _GROUP_S = 0.03
@@ -130,8 +130,11 @@ class SpoolReader:
         """The oldest unacknowledged entries, at least one when there is any. Until they are acknowledged, each call,
         by this process or the next, gives the same entries."""
         with self._lock, _transaction(self._db):
-            (batch_end,) = self._db.execute("SELECT value FROM numbers WHERE name = 'batch_end'").fetchone()
+            numbers = dict(self._db.execute("SELECT name, value FROM numbers").fetchall())
+            batch_end = numbers["batch_end"]
             rows: list[Entry] = []
+            if batch_end == 0 and numbers.get("paused_until", 0) > self._clock():
+                return rows
             size = 0
             query = "SELECT seq, kind, meta, count, at, data FROM entries ORDER BY seq"
             with closing(self._db.execute(query)) as cursor:
@@ -181,9 +184,9 @@ class SpoolReader:
 
     def wait_for_work(self, timeout_s: float) -> bool:
         """Sleeps until something was committed or `timeout_s` passed; True when there is something to read."""
-        if not self._has_entries():
+        if not self._has_work():
             self._bell.wait(timeout_s)
-        return self._has_entries()
+        return self._has_work()
 
     def wake(self) -> None:
         """Ends a `wait_for_work` that another thread or process is in."""
@@ -194,7 +197,36 @@ class SpoolReader:
         with self._lock:
             self._db.close()
 
-    def _has_entries(self) -> bool:
+    @contextmanager
+    def paused(self, *, at_most_s: float = 3600.0, wait_s: float = 60.0) -> Iterator[None]:
+        """While the block runs no reader, in any process, begins a batch, and none is under way: what the telemetry
+        store has is then what the spool has not. Appending goes on. Ends by itself after `at_most_s`, should this
+        process die. Raises Unavailable when the batch under way does not end within `wait_s`."""
+        self._pause_until(self._clock() + at_most_s)
+        try:
+            deadline = time.monotonic() + wait_s
+            while self._number("batch_end"):
+                if time.monotonic() > deadline:
+                    raise Unavailable("the worker does not finish its batch: see its log, then try again")
+                time.sleep(0.02)
+            yield
+        finally:
+            self._pause_until(0)
+            self._bell.ring()
+
+    def _pause_until(self, at: float) -> None:
+        with self._lock, _transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO numbers VALUES ('paused_until', ?)", (int(at),))
+
+    def _number(self, name: str) -> int:
+        with self._lock:
+            row = self._db.execute("SELECT value FROM numbers WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else 0
+
+    def _has_work(self) -> bool:
+        """Whether there are entries that may be read now: a batch under way may, in a pause nothing else."""
+        if self._number("paused_until") > self._clock() and not self._number("batch_end"):
+            return False
         with self._lock:
             return self._db.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is not None
 
@@ -414,6 +446,12 @@ def _open(path: Path) -> sqlite3.Connection:
             db.executemany("INSERT OR IGNORE INTO numbers VALUES (?, 0)", [(name,) for name in _NUMBERS])
             db.execute("INSERT OR IGNORE INTO names VALUES ('id', ?)", (secrets.token_hex(8),))
     return db
+
+
+def renew_spool_id(path: Path) -> None:
+    """Gives a copied spool a name of its own, so that its batches are not taken for those that the original stored."""
+    with closing(_open(path)) as db, _transaction(db):
+        db.execute("UPDATE names SET value = ? WHERE name = 'id'", (secrets.token_hex(8),))
 
 
 def _spool_id(db: sqlite3.Connection) -> str:

@@ -13,11 +13,12 @@ import importlib.machinery
 import importlib.util
 import queue
 import re
+import secrets
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,7 @@ class EmbeddedTelemetry:
     def __init__(
         self, path: Path, *, database: str = "default", connections: int = 4, lock_timeout_s: float = 10.0
     ) -> None:
+        path = path.resolve()
         self.path = path
         self.database = database
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,23 +149,15 @@ class EmbeddedTelemetry:
 
     def backup(self, target: Path) -> None:
         """A consistent copy of every table into the new folder `target`, while reads and writes go on."""
-        staging = _backup_folder(self.path)
-        staging.mkdir(parents=True, exist_ok=True)
-        self.run(f"BACKUP DATABASE {identifier(self.database)} TO File('{staging.resolve()}/{target.name}')")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(staging / target.name, target)
-        staging.rmdir()
+        copy_tables(self.run, self.path, target, database=self.database)
 
     def restore(self, source: Path) -> None:
         """Brings the tables of a `backup` into this, empty, store."""
         staging = _backup_folder(self.path)
-        shutil.copytree(source, staging / source.name)
-        database = identifier(self.database)
+        name = secrets.token_hex(8)
+        shutil.copytree(source, staging / name)
         try:
-            self.run(
-                f"RESTORE DATABASE {database} FROM File('{staging.resolve()}/{source.name}')"
-                " SETTINGS allow_different_database_def=1"
-            )
+            self.run(f"RESTORE DATABASE {identifier(self.database)} FROM File('{_quoted(staging / name)}')")
         finally:
             shutil.rmtree(staging)
 
@@ -260,6 +254,24 @@ def _load_chdb() -> Any:
     loader.exec_module(module)
     sys.modules["_chdb"] = module
     return module
+
+
+def copy_tables(run: Callable[[str], object], path: Path, target: Path, *, database: str = "default") -> None:
+    """The work of `EmbeddedTelemetry.backup`, for callers that reach the store at `path` by another way: `run` hands
+    it a statement."""
+    staging = _backup_folder(path)
+    staging.mkdir(parents=True, exist_ok=True)
+    made = staging / secrets.token_hex(8)
+    try:
+        run(f"BACKUP DATABASE {identifier(database)} TO File('{_quoted(made)}')")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, target)
+    finally:
+        shutil.rmtree(staging)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _backup_folder(path: Path) -> Path:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import os
 import socket
 import threading
 import zlib
 from base64 import b64decode
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import orjson
 
 from octavo_server.stores.telemetry import ClickHouseError
 from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
@@ -60,6 +64,8 @@ class TelemetryServer:
         self._server = _Server(("127.0.0.1", port), _Handler, engine, token)
         self._thread = threading.Thread(target=self._server.accept_forever, name="octavo-telemetry-http", daemon=True)
         self._thread.start()
+        self._address_file = address_file(engine.path)
+        _write_private(self._address_file, orjson.dumps({"url": self.url, "token": token}))
 
     @property
     def url(self) -> str:
@@ -67,7 +73,20 @@ class TelemetryServer:
 
     def close(self) -> None:
         """Stops listening and drops the connections. The engine stays open."""
+        self._address_file.unlink(missing_ok=True)
         self._server.stop(self._thread)
+
+
+def address_file(path: Path) -> Path:
+    """Where the server of the store at `path` says how to reach it, readable by its user only: a JSON object with
+    `url` and `token`."""
+    return path.with_name(path.name + "-server.json")
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
 
 
 class _Server(ThreadingHTTPServer):
