@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from octavo_server.core.errors import OctavoError
 from octavo_server.settings import Settings, SettingsError, read_settings
@@ -20,7 +21,9 @@ EXIT_UNUSABLE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns the exit code. What is wrong is told in one line."""
+    started = time.monotonic()
     arguments = _parser().parse_args(argv)
+    arguments.started = started
     try:
         settings = read_settings(
             data_dir=getattr(arguments, "data_dir", None),
@@ -73,13 +76,13 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings, arguments: Any) -> int:
     from octavo_server.http.serve import serve
 
-    return serve(settings)
+    return serve(settings, started=arguments.started)
 
 
-def _worker(settings: Settings, arguments: Any) -> int:
+def _worker(settings: Settings, arguments: Any) -> NoReturn:
     from octavo_server.worker import run
 
-    return run(settings, embedded=arguments.embedded)
+    run(settings, embedded=arguments.embedded)
 
 
 def _migrate(settings: Settings, arguments: Any) -> int:

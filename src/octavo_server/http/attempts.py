@@ -1,35 +1,27 @@
-"""Counting attempts in this process, for login limits without a counter server."""
+"""Login attempts, counted where all counters are."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
+from functools import partial
 
-_MOST = 10_000
+from anyio import from_thread
+
+from octavo_server.stores.counters import Counters
 
 
-class Attempts:
-    """How often something was tried within a window that begins with the first try. Bounded: the oldest windows are
-    forgotten first."""
+class CountedAttempts:
+    """`AttemptCounter` for handlers that run in a thread of the event loop that the counters belong to."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._windows: dict[str, tuple[float, int]] = {}
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
 
     def add(self, name: str, window_s: int) -> int:
         """One more; how many there are in the window."""
-        now = self._clock()
-        with self._lock:
-            ends, count = self._windows.pop(name, (0.0, 0))
-            if ends <= now:
-                ends, count = now + window_s, 0
-            self._windows[name] = (ends, count + 1)
-            while len(self._windows) > _MOST:
-                del self._windows[next(iter(self._windows))]
-            return count + 1
+        return from_thread.run(partial(self._counters.add, name, 1, window_s=window_s))
 
     def clear(self, name: str) -> None:
-        with self._lock:
-            self._windows.pop(name, None)
+        """Forgets them."""
+        from_thread.run(self._clear, name)
+
+    async def _clear(self, name: str) -> None:
+        await self._counters.add(name, -await self._counters.get(name))

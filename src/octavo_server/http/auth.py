@@ -147,7 +147,7 @@ class Gate:
             if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 raise Forbidden("The request comes from another site.", code="wrong_origin")
             return
-        if urlsplit(origin).netloc not in (headers.get("host"), self._public_host):
+        if urlsplit(origin).netloc not in {headers.get("host"), self._public_host} - {None, ""}:
             raise Forbidden(
                 f"The request comes from {origin[:100]!r}; set OCTAVO_PUBLIC_URL when this is where people reach Octavo.",
                 code="wrong_origin",

@@ -18,8 +18,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
+from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import Unavailable
-from octavo_server.http.wiring import Server, open_server
+from octavo_server.http.wiring import Server
 from octavo_server.settings import Settings
 from octavo_server.stores.folder import hold_folder
 
@@ -30,13 +31,13 @@ _STOP_S = 1.5
 """How long open requests have to finish when the server stops."""
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, *, started: float) -> int:
     """Runs until Ctrl-C or SIGTERM, and returns the exit code. Raises OctavoError for what keeps it from starting."""
-    started = time.monotonic()
     lock = hold_folder(settings.data_dir)
     try:
         _check_port(settings)
-        server = open_server(settings)
+        server = Server(settings, SystemClock())
+        server.open()
         uvloop.run(_run(settings, server, started))
     finally:
         lock.close()

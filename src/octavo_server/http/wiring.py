@@ -31,7 +31,7 @@ from octavo_server.governance.routes import build_router as governance_router
 from octavo_server.governance.service import Governance
 from octavo_server.http import health
 from octavo_server.http.app import build_app, describe, rules
-from octavo_server.http.attempts import Attempts
+from octavo_server.http.attempts import CountedAttempts
 from octavo_server.http.auth import Gate
 from octavo_server.http.front import Front
 from octavo_server.http.health import Check, Health
@@ -44,6 +44,7 @@ from octavo_server.http.snapshots import Snapshots
 from octavo_server.http.supervisor import Supervisor, WorkerStatus
 from octavo_server.settings import Settings, child_environment
 from octavo_server.stores.control import ControlStore, sqlite_url
+from octavo_server.stores.counters import Counters, LocalCounters
 from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
@@ -61,6 +62,7 @@ class Rooms:
     control: ControlStore
     telemetry: HttpTelemetry
     spool: Spool
+    counters: Counters
     governance: Governance
     costs: Costs
 
@@ -72,7 +74,7 @@ class Server:
         self.greetings: list[str] = []
         self._settings = settings
         self._upstream = Upstream()
-        self._rooms = rooms = _open_rooms(settings, clock, self._upstream)
+        self.rooms = rooms = _open_rooms(settings, clock, self._upstream)
         self._holder = SnapshotHolder()
         self._snapshots = Snapshots(
             self._holder,
@@ -85,7 +87,7 @@ class Server:
         self._metrics = Metrics()
         self._key_use = KeyUse(rooms.governance, clock)
         self._supervisor = self._make_supervisor() if settings.worker else None
-        self._live = Live(self._look)
+        self.live = Live(self._look)
         self._tasks: list[asyncio.Task[None]] = []
         self._migrated = True
         health = Health(
@@ -95,7 +97,7 @@ class Server:
             accounting=rooms.spool.accounting,
             metrics=self._metrics,
         )
-        app = build_api(settings, rooms, health, self._live)
+        app = build_api(settings, rooms, health, self.live)
         recorder = SpoolRecorder(rooms.spool, self._metrics, self._key_use.note, strict=settings.recording == "strict")
         self.gateway = Gateway(
             snapshots=self._holder,
@@ -144,23 +146,24 @@ class Server:
 
     async def stop(self, stop_listening: Callable[[], Awaitable[None]]) -> None:
         """Ends open streams, stops listening, commits the spool, and lets the worker finish what it has."""
-        await self._live.close()
+        await self.live.close()
         await stop_listening()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._key_use.flush()
-        await to_thread.run_sync(self._rooms.spool.close)
+        await to_thread.run_sync(self.rooms.spool.close)
         if self._supervisor is not None:
             await self._supervisor.stop()
-        await self._rooms.telemetry.close()
+        await self.rooms.telemetry.close()
+        await self.rooms.counters.close()
         await self._upstream.close()
-        self._rooms.control.close()
+        self.rooms.control.close()
 
     def _prepare_control(self) -> None:
         settings = self._settings
         upgrade(control_url(settings))
-        made_up = self._rooms.governance.create_first_user(email=settings.admin_email, password=settings.admin_password)
+        made_up = self.rooms.governance.create_first_user(email=settings.admin_email, password=settings.admin_password)
         if made_up is not None:
             self.greetings.append(f"First login: {settings.admin_email} with password {made_up} (shown this once)")
 
@@ -181,38 +184,31 @@ class Server:
             [sys.executable, "-m", "octavo_server.main", "worker", "--embedded"],
             child_environment(self._settings),
             on_ready=self._worker_ready,
-            on_change=lambda: self._live.publish("health"),
+            on_change=lambda: self.live.publish("health"),
         )
 
     def _worker_ready(self, url: str, token: str) -> None:
         if not self._settings.clickhouse_url:
-            self._rooms.telemetry.point_to(url, password=token)
+            self.rooms.telemetry.point_to(url, password=token)
 
     def _checks(self) -> dict[str, Check]:
         async def control() -> None:
-            await to_thread.run_sync(self._rooms.control.check)
+            await to_thread.run_sync(self.rooms.control.check)
 
         async def telemetry() -> None:
-            await self._rooms.telemetry.query("SELECT 1 AS one")
+            await self.rooms.telemetry.query("SELECT 1 AS one")
 
         async def spool() -> None:
-            await to_thread.run_sync(self._rooms.spool.accounting)
+            await to_thread.run_sync(self.rooms.spool.accounting)
 
         return {"control": control, "telemetry": telemetry, "spool": spool}
 
     def _look(self) -> tuple[int, ...]:
-        now = self._rooms.spool.accounting()
+        now = self.rooms.spool.accounting()
         return now.accepted, now.stored, now.rejected, now.dropped
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
-
-
-def open_server(settings: Settings) -> Server:
-    """The server, its stores opened and brought to the present schema."""
-    server = Server(settings, SystemClock())
-    server.open()
-    return server
 
 
 def control_url(settings: Settings) -> str:
@@ -257,7 +253,8 @@ def openapi_text() -> str:
 def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream) -> Rooms:
     control = ControlStore(control_url(settings))
     telemetry = HttpTelemetry.from_url(settings.clickhouse_url) if settings.clickhouse_url else HttpTelemetry()
-    governance = Governance(control, clock, attempts=Attempts(), session_hours=settings.session_hours)
+    counters = _open_counters(settings)
+    governance = Governance(control, clock, attempts=CountedAttempts(counters), session_hours=settings.session_hours)
     costs = Costs(
         control,
         secrets=_box(settings),
@@ -270,10 +267,20 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream) -> Rooms:
     return Rooms(
         control=control,
         telemetry=telemetry,
+        counters=counters,
         spool=Spool(settings.data_dir / "spool.db", settings.spool_max_mb << 20),
         governance=governance,
         costs=costs,
     )
+
+
+def _open_counters(settings: Settings) -> Counters:
+    if settings.valkey_url:
+        # Its client takes an eighth of a second to import.
+        from octavo_server.stores.counters_valkey import ValkeyCounters
+
+        return ValkeyCounters(settings.valkey_url)
+    return LocalCounters(settings.data_dir / "counters.journal")
 
 
 def _box(settings: Settings) -> SecretBox:

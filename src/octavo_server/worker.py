@@ -1,0 +1,210 @@
+"""The worker process: keeps the telemetry store, drains the spool into it, and runs the durable workflows.
+
+`octavo serve` starts one as its child. The child tells its parent on standard output, a line of JSON each, that it is
+ready and where the telemetry store answers, or what troubles it; it ends when its standard input does, or its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import orjson
+
+from octavo_server.core.errors import OctavoError
+from octavo_server.settings import Settings, SettingsError
+from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
+from octavo_server.stores.spool import Entry, SpoolReader
+from octavo_server.stores.telemetry import HttpTelemetry, Telemetry
+
+log = logging.getLogger("octavo.worker")
+
+IDLE_S = 30.0
+"""How long the drain sleeps when nothing comes; a commit to the spool wakes it at once."""
+_RETRY_S = (0.2, 1.0, 5.0)
+_BATCH_BYTES = 16 << 20
+
+
+class Store(Protocol):
+    """Puts a batch of the spool into the telemetry store, once however often it is called with the same token; says
+    how many records are stored and how many were refused for good."""
+
+    async def __call__(self, entries: Sequence[Entry], token: str) -> tuple[int, int]: ...
+
+
+Step = Callable[[], int]
+
+
+def control_url(settings: Settings) -> str:
+    """Where the control store is."""
+    return settings.database_url or sqlite_url(settings.data_dir / "octavo.db")
+
+
+async def drain(reader: SpoolReader, store: Store, stopping: asyncio.Event, tell: Callable[[str], None]) -> None:
+    """Moves what the spool has into the telemetry store until `stopping`. A batch that cannot be stored now is tried
+    again for ever: nothing is skipped, and what comes meanwhile waits in the spool."""
+    failures = 0
+    while not stopping.is_set():
+        entries = await asyncio.to_thread(_wait_and_read, reader)
+        if not entries:
+            continue
+        try:
+            stored, rejected = await store(entries, reader.batch_token(entries))
+        except OctavoError as error:
+            tell(f"records wait: {error.message}")
+            log.warning("%d entries wait: %s", len(entries), error.message)
+        except Exception:
+            tell("records wait: the worker failed to store them, see its log")
+            log.exception("entries %d to %d cannot be stored", entries[0].seq, entries[-1].seq)
+        else:
+            await asyncio.to_thread(reader.acknowledge, entries[-1].seq, stored=stored, rejected=rejected)
+            if failures:
+                tell("")
+            failures = 0
+            continue
+        pause = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
+        failures += 1
+        await _wait(stopping, pause)
+
+
+def _wait_and_read(reader: SpoolReader) -> list[Entry]:
+    return reader.read(_BATCH_BYTES) if reader.wait_for_work(IDLE_S) else []
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        pass
+
+
+class Workflows:
+    """DBOS on the control store's side: a SQLite file beside it, or the schema `dbos` in the same PostgreSQL."""
+
+    def __init__(self, settings: Settings, retention: Mapping[str, Step]) -> None:
+        from dbos import DBOS
+
+        from octavo_server.governance.workflows import RETENTION_CRON, register_retention
+
+        self._dbos = DBOS
+        url = normalise_url(settings.database_url) or sqlite_url(settings.data_dir / "workflows.db")
+        DBOS(
+            config={
+                "name": "octavo",
+                "system_database_url": url,
+                # One version for ever: a workflow begun before an upgrade is finished after it.
+                "application_version": "1",
+                "executor_id": socket.gethostname(),
+                "log_level": "WARNING",
+                "enable_otlp": False,
+                "max_executor_threads": 8,
+                # Nothing here waits for notifications yet; the schedules change only at a start.
+                "notification_listener_polling_interval_sec": 30.0,
+                "scheduler_polling_interval_sec": 300.0,
+            }
+        )
+        self.retention = register_retention(retention)
+        self._schedules: list[Any] = [
+            {
+                "schedule_name": "retention",
+                "workflow_fn": self.retention,
+                "schedule": RETENTION_CRON,
+                "automatic_backfill": False,
+            }
+        ]
+
+    def launch(self) -> None:
+        """Starts the workflows, and goes on with those that a crash interrupted."""
+        self._dbos.launch()
+        self._dbos.apply_schedules(self._schedules)
+
+
+def run(settings: Settings, *, embedded: bool) -> NoReturn:
+    """Runs a worker until it is told to stop. `embedded`: as the child of `octavo serve`."""
+    if not embedded and not settings.clickhouse_url:
+        raise SettingsError("a worker apart needs a telemetry server that others reach too: set OCTAVO_CLICKHOUSE_URL")
+    if embedded:
+        _die_with_parent()
+    asyncio.run(_run(settings, embedded=embedded))
+    # The stores are closed. DBOS would wait for its threads, half a minute at worst, and has no need to be told: what
+    # it runs goes on at the next start, as after a crash.
+    os._exit(0)
+
+
+async def _run(settings: Settings, *, embedded: bool) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if embedded:
+        threading.Thread(target=_watch_stdin, args=(loop, stopping), name="octavo-parent", daemon=True).start()
+    tell = _tell if embedded else _log
+    async with AsyncExitStack() as stack:
+        telemetry = _open_telemetry(settings, stack)
+        control = ControlStore(control_url(settings))
+        stack.callback(control.close)
+        tell({"ready": True, "url": telemetry.url, "token": telemetry.token})
+        threading.Thread(target=_start_workflows, args=(settings, {}), name="octavo-workflows", daemon=True).start()
+        await stopping.wait()
+
+
+class _Opened(NamedTuple):
+    """The telemetry store, and where others find it."""
+
+    engine: Telemetry
+    url: str
+    token: str
+
+
+def _open_telemetry(settings: Settings, stack: AsyncExitStack) -> _Opened:
+    if settings.clickhouse_url:
+        client = HttpTelemetry.from_url(settings.clickhouse_url)
+        stack.push_async_callback(client.close)
+        return _Opened(client, "", "")
+    # chDB and its server are for the embedded store only.
+    from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
+    from octavo_server.stores.telemetry_http import TelemetryServer
+
+    engine = EmbeddedTelemetry(settings.data_dir / "telemetry")
+    stack.push_async_callback(engine.close)
+    token = secrets.token_urlsafe(32)
+    server = TelemetryServer(engine, token=token)
+    stack.callback(server.close)
+    return _Opened(engine, server.url, token)
+
+
+def _start_workflows(settings: Settings, retention: Mapping[str, Step]) -> None:
+    # In a thread: DBOS takes most of a second to import, and the telemetry store must not wait for it.
+    Workflows(settings, retention).launch()
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to end this process with its parent; `_watch_stdin` does it where there is no such thing."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    loop.call_soon_threadsafe(stopping.set)
+
+
+def _tell(said: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def _log(said: dict[str, Any]) -> None:
+    log.info("ready" if said.get("ready") else said.get("message") or "records flow again")
