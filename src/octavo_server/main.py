@@ -1,4 +1,4 @@
-"""The server's entry: `serve`, `worker`, `db migrate|backup|restore`, `openapi`."""
+"""The server's entry: `serve`, `demo`, `worker`, `db migrate|backup|restore`, `models pull`, `openapi`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,21 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
     serve.set_defaults(run=_serve)
 
+    demo = verbs.add_parser("demo", help="run the server with a demo project on the local model")
+    demo.add_argument("--host", help="address to listen on (OCTAVO_HOST)")
+    demo.add_argument("--port", type=_port, help="port to listen on (OCTAVO_PORT)")
+    demo.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
+    demo.set_defaults(run=_demo)
+
+    models = verbs.add_parser("models", help="care for the local model").add_subparsers(required=True, metavar="VERB")
+    pull = models.add_parser("pull", help="fetch the local model's weights")
+    pull.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
+    pull.set_defaults(run=_pull_model)
+
+    local_model = verbs.add_parser("local-model")
+    local_model.add_argument("--port", type=_port, dest="model_port", required=True)
+    local_model.set_defaults(run=_local_model)
+
     worker = verbs.add_parser("worker", help="run a worker apart from the server")
     worker.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
     worker.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
@@ -77,6 +92,25 @@ def _serve(settings: Settings, arguments: Any) -> int:
     from octavo_server.http.serve import serve
 
     return serve(settings, started=arguments.started)
+
+
+def _demo(settings: Settings, arguments: Any) -> int:
+    from octavo_server.demo import demo
+
+    return demo(settings, started=arguments.started)
+
+
+def _pull_model(settings: Settings, arguments: Any) -> int:
+    from octavo_server.local_model import pull
+
+    print(f"The local model's weights are at {pull(settings)}.")  # noqa: T201
+    return 0
+
+
+def _local_model(settings: Settings, arguments: Any) -> int:
+    from octavo_server.local_model import run
+
+    return run(settings, port=arguments.model_port)
 
 
 def _worker(settings: Settings, arguments: Any) -> NoReturn:

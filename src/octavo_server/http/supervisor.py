@@ -42,11 +42,13 @@ class Supervisor:
         *,
         on_ready: Callable[[str, str], None],
         on_change: Callable[[], None],
+        name: str = "worker",
     ) -> None:
         self._command = command
         self._environment = environment
         self._on_ready = on_ready
         self._on_change = on_change
+        self._name = name
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -91,7 +93,7 @@ class Supervisor:
                 return
             failures = 1 if time.monotonic() - started > _SETTLED_S else failures + 1
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1]
-            log.warning("the worker ended (%s); starting it again in %g s", _ending(code), pause)
+            log.warning("the %s ended (%s); starting it again in %g s", self._name, _ending(code), pause)
             self._ready.clear()
             self._on_ready("", "")
             self._tell(state="down", pid=None, restarts=self.status.restarts + 1, message=f"ended: {_ending(code)}")
@@ -116,7 +118,7 @@ class Supervisor:
         try:
             said = orjson.loads(line)
         except orjson.JSONDecodeError:
-            log.info("worker: %s", line.decode(errors="replace").rstrip())
+            log.info("%s: %s", self._name, line.decode(errors="replace").rstrip())
             return
         if said.get("ready"):
             self._on_ready(said["url"], said["token"])

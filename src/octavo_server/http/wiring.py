@@ -37,6 +37,7 @@ from octavo_server.http.front import Front
 from octavo_server.http.health import Check, Health
 from octavo_server.http.key_use import KeyUse
 from octavo_server.http.live import Live
+from octavo_server.http.local import LocalModel
 from octavo_server.http.metrics import Metrics
 from octavo_server.http.prober import HttpProber
 from octavo_server.http.recorder import SpoolRecorder
@@ -74,7 +75,8 @@ class Server:
         self.greetings: list[str] = []
         self._settings = settings
         self._upstream = Upstream()
-        self.rooms = rooms = _open_rooms(settings, clock, self._upstream)
+        self._local = LocalModel(settings)
+        self.rooms = rooms = _open_rooms(settings, clock, self._upstream, local_url=self._local.url)
         self._holder = SnapshotHolder()
         self._snapshots = Snapshots(
             self._holder,
@@ -135,6 +137,7 @@ class Server:
         """Starts the worker and what follows the stores."""
         if self._supervisor is not None:
             self._supervisor.start()
+        self._local.follow(self._holder)
         self._follow(self._snapshots.follow())
         self._follow(self._key_use.follow())
         if not self._migrated:
@@ -155,6 +158,7 @@ class Server:
         await to_thread.run_sync(self.rooms.spool.close)
         if self._supervisor is not None:
             await self._supervisor.stop()
+        await self._local.stop()
         await self.rooms.telemetry.close()
         await self.rooms.counters.close()
         await self._upstream.close()
@@ -250,7 +254,7 @@ def openapi_text() -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"
 
 
-def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream) -> Rooms:
+def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_url: str = "") -> Rooms:
     control = ControlStore(control_url(settings))
     telemetry = HttpTelemetry.from_url(settings.clickhouse_url) if settings.clickhouse_url else HttpTelemetry()
     counters = _open_counters(settings)
@@ -263,6 +267,7 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream) -> Rooms:
         prober=HttpProber(upstream, clock),
         private_allowed=settings.upstream_private,
         table=ShippedTable(),
+        local_url=local_url,
     )
     return Rooms(
         control=control,

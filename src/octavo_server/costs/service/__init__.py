@@ -40,10 +40,12 @@ class Costs:
         prober: Prober,
         private_allowed: bool,
         table: ShippedTable | None = None,
+        local_url: str = "",
         resolve: Resolve = resolve_host,
         make_id: Callable[[str], str] = new_id,
     ) -> None:
-        """`private_allowed` is the setting `upstream_private`; `providers` the catalogue, in its order."""
+        """`private_allowed` is the setting `upstream_private`; `providers` the catalogue, in its order; `local_url`
+        where this server's own model answers."""
         catalogue = {provider.kind: provider for provider in providers}
         table = table or ShippedTable()
         addresses = Addresses(private_allowed=private_allowed, resolve=resolve)
@@ -57,6 +59,7 @@ class Costs:
             prober=prober,
             addresses=addresses,
             table=table,
+            local_url=local_url,
             make_id=make_id,
         )
         self.routes = Routes(control, clock=clock, make_id=make_id)

@@ -65,6 +65,7 @@ class Connections:
         prober: Prober,
         addresses: Addresses,
         table: ShippedTable,
+        local_url: str,
         make_id: Callable[[str], str],
     ) -> None:
         self._control = control
@@ -73,6 +74,7 @@ class Connections:
         self._prober = prober
         self._addresses = addresses
         self._table = table
+        self._local_url = local_url
         self._make_id = make_id
         self.catalogue = catalogue
 
@@ -167,7 +169,7 @@ class Connections:
             project_id=stored.project_id,
             name=stored.name,
             provider=stored.provider,
-            base_url=stored.base_url,
+            base_url=self._local_url if self._is_own_model(stored.provider, stored.base_url) else stored.base_url,
             secret=sealed.get("secret", ""),
             options={**stored.options, **sealed.get("options", {})},
             models=stored.models,
@@ -289,9 +291,12 @@ class Connections:
 
     def _check_address(self, provider: str, base_url: str) -> str:
         # The local model is this server's own child, on the loopback whoever the users are.
-        if provider == "local" and base_url == self.catalogue["local"].default_base_url:
+        if self._is_own_model(provider, base_url):
             return base_url
         return self._addresses.check(base_url)
+
+    def _is_own_model(self, provider: str, base_url: str) -> bool:
+        return provider == "local" and base_url == self.catalogue["local"].default_base_url
 
     def _prices_as(self, name: str) -> str:
         if name in ("", FREE):
