@@ -44,6 +44,7 @@ from sqlalchemy.types import TypeDecorator
 
 from octavo_server.core.errors import Unavailable
 from octavo_server.core.events import Actor, Event
+from octavo_server.stores.sqlite import BUSY_S, make_durable
 
 metadata = MetaData(
     naming_convention={
@@ -254,7 +255,7 @@ def make_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=15, json_serializer=_dump_json)
     engine = create_engine(
-        url, connect_args={"timeout": 15.0}, pool_size=5, max_overflow=15, json_serializer=_dump_json
+        url, connect_args={"timeout": BUSY_S}, pool_size=5, max_overflow=15, json_serializer=_dump_json
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -267,8 +268,8 @@ def _dump_json(value: Any) -> str:
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # this module says BEGIN itself; the driver would begin too late and not for DDL
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
-        connection.execute(f"PRAGMA {pragma}").close()
+    make_durable(connection)
+    connection.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

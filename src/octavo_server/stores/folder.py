@@ -1,4 +1,4 @@
-"""The data folder: made private, and held by one server at a time."""
+"""The data folder: made private, held by one server at a time, and where the control store is in it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from octavo_server.core.errors import Unavailable
+from octavo_server.settings import Settings
+from octavo_server.stores.control import sqlite_url
 
 
 class FolderInUse(Unavailable):
     """Another server runs on the folder."""
 
     code = "folder_in_use"
+
+
+def control_url(settings: Settings) -> str:
+    """Where the control store is: the server that is set, or a file of the data folder."""
+    return settings.database_url or sqlite_url(settings.data_dir / "octavo.db")
 
 
 def hold_folder(path: Path) -> BinaryIO:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from octavo_server.core.errors import Unavailable
+from octavo_server.stores.sqlite import BUSY_S, make_durable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -434,11 +435,9 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, timeout=15.0, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    db.execute("PRAGMA journal_mode=WAL").close()
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("PRAGMA journal_size_limit=67108864").close()
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
+    make_durable(db)
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'names'").fetchone() is None:
         with _transaction(db):
             for statement in _SCHEMA.split(";"):
