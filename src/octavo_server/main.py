@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
 from octavo_server.settings import Settings, SettingsError, read_settings
 from octavo_server.stores import SchemaTooNew
@@ -78,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--data-dir", type=Path, help="folder of the embedded stores (OCTAVO_DATA_DIR)")
         if name != "migrate":
             verb.add_argument("folder", type=Path)
+        if name == "backup":
+            verb.add_argument(
+                "--with-secret-key", action="store_true", help="copy the master key too; guard the backup like it"
+            )
         verb.set_defaults(run=run)
 
     openapi = verbs.add_parser("openapi", help="print the API's description")
@@ -120,25 +125,28 @@ def _worker(settings: Settings, arguments: Any) -> NoReturn:
 
 
 def _migrate(settings: Settings, arguments: Any) -> int:
-    from octavo_server.worker import migrate
+    from octavo_server.stores.folder import control_url, hold_folder
+    from octavo_server.stores.migrations import upgrade
 
-    print(f"The control store is at schema {migrate(settings)}.")  # noqa: T201
+    with hold_folder(settings.data_dir):
+        revision = upgrade(control_url(settings))
+    print(f"The control store is at schema {revision}; the telemetry store follows at the next start.")  # noqa: T201
     return 0
 
 
 def _backup(settings: Settings, arguments: Any) -> int:
-    from octavo_server.worker import backup
+    from octavo_server.stores.backup import backup
 
-    backup(settings, arguments.folder)
-    print(f"Backed up to {arguments.folder}.")  # noqa: T201
+    backup(settings.data_dir, arguments.folder, at=SystemClock().now(), with_secret_key=arguments.with_secret_key)
+    print(f"Backed up {settings.data_dir} to {arguments.folder}.")  # noqa: T201
     return 0
 
 
 def _restore(settings: Settings, arguments: Any) -> int:
-    from octavo_server.worker import restore
+    from octavo_server.stores.backup import restore
 
-    restore(settings, arguments.folder)
-    print(f"Restored into {settings.data_dir}.")  # noqa: T201
+    restore(arguments.folder, settings.data_dir)
+    print(f"Restored {arguments.folder} into {settings.data_dir}.")  # noqa: T201
     return 0
 
 

@@ -24,6 +24,7 @@ import orjson
 from octavo_server.core.errors import OctavoError
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
+from octavo_server.stores.folder import control_url
 from octavo_server.stores.spool import Entry, SpoolReader
 from octavo_server.stores.telemetry import HttpTelemetry, Telemetry
 
@@ -43,11 +44,6 @@ class Store(Protocol):
 
 
 Step = Callable[[], int]
-
-
-def control_url(settings: Settings) -> str:
-    """Where the control store is."""
-    return settings.database_url or sqlite_url(settings.data_dir / "octavo.db")
 
 
 async def drain(reader: SpoolReader, store: Store, stopping: asyncio.Event, tell: Callable[[str], None]) -> None:

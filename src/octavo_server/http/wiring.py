@@ -44,8 +44,9 @@ from octavo_server.http.recorder import SpoolRecorder
 from octavo_server.http.snapshots import Snapshots
 from octavo_server.http.supervisor import Supervisor, WorkerStatus
 from octavo_server.settings import Settings, child_environment
-from octavo_server.stores.control import ControlStore, sqlite_url
+from octavo_server.stores.control import ControlStore
 from octavo_server.stores.counters import Counters, LocalCounters
+from octavo_server.stores.folder import control_url
 from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
@@ -213,11 +214,6 @@ class Server:
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
-
-
-def control_url(settings: Settings) -> str:
-    """Where the control store is."""
-    return settings.database_url or sqlite_url(settings.data_dir / "octavo.db")
 
 
 def build_api(settings: Settings, rooms: Rooms, health_: Health, live: Live) -> FastAPI:
