@@ -1,0 +1,405 @@
+"""Made from openapi.json by `make openapi`; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from octavo.api import types
+from octavo.api.sending import NOT_GIVEN, NotGiven
+
+
+class AsyncCalls:
+    """Every call of the control API. Raises `octavo.errors`."""
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        values: Sequence[str] = (),
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    async def list_keys(self) -> types.Page[types.Key]:
+        """The project's API keys, newest first, revoked ones included; never their secrets."""
+        return cast("types.Page[types.Key]", await self._call("GET", "/api/v1/api-keys"))
+
+    async def create_key(
+        self,
+        *,
+        name: str,
+        allowed_apps: list[str] | NotGiven = NOT_GIVEN,
+        allowed_models: list[str] | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        expires_at: str | NotGiven | None = NOT_GIVEN,
+        scopes: list[types.Permission] | NotGiven | None = NOT_GIVEN,
+    ) -> types.NewKey:
+        """Makes an API key. The answer holds `secret_key`, which is shown this once. The secret alone is an OpenAI bearer key; public and secret together are Basic credentials."""
+        return cast(
+            "types.NewKey",
+            await self._call(
+                "POST",
+                "/api/v1/api-keys",
+                body={
+                    "name": name,
+                    "allowed_apps": allowed_apps,
+                    "allowed_models": allowed_models,
+                    "environment": environment,
+                    "expires_at": expires_at,
+                    "scopes": scopes,
+                },
+            ),
+        )
+
+    async def revoke_key(self, key_id: str) -> types.Key:
+        """Revokes an API key for good. It stays in the list, marked."""
+        return cast("types.Key", await self._call("DELETE", "/api/v1/api-keys/{}", (key_id,)))
+
+    async def list_connections(self) -> types.Page[types.Connection]:
+        """The project's connections to providers, by name."""
+        return cast("types.Page[types.Connection]", await self._call("GET", "/api/v1/connections"))
+
+    async def create_connection(
+        self,
+        *,
+        name: str,
+        provider: str,
+        base_url: str | NotGiven | None = NOT_GIVEN,
+        is_default: bool | NotGiven | None = NOT_GIVEN,
+        models: list[str] | NotGiven | None = NOT_GIVEN,
+        options: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        prices_as: str | NotGiven | None = NOT_GIVEN,
+        secret: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.Connection:
+        """Connects the project to a provider. The first connection becomes the default."""
+        return cast(
+            "types.Connection",
+            await self._call(
+                "POST",
+                "/api/v1/connections",
+                body={
+                    "name": name,
+                    "provider": provider,
+                    "base_url": base_url,
+                    "is_default": is_default,
+                    "models": models,
+                    "options": options,
+                    "prices_as": prices_as,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """Deletes a connection that no route leads to."""
+        await self._call("DELETE", "/api/v1/connections/{}", (connection_id,))
+
+    async def get_connection(self, connection_id: str) -> types.Connection:
+        """One connection."""
+        return cast("types.Connection", await self._call("GET", "/api/v1/connections/{}", (connection_id,)))
+
+    async def update_connection(
+        self,
+        connection_id: str,
+        *,
+        base_url: str | NotGiven | None = NOT_GIVEN,
+        is_default: bool | NotGiven | None = NOT_GIVEN,
+        models: list[str] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        options: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        prices_as: str | NotGiven | None = NOT_GIVEN,
+        secret: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.Connection:
+        """Changes a connection; the gateway uses it from its next call on."""
+        return cast(
+            "types.Connection",
+            await self._call(
+                "PATCH",
+                "/api/v1/connections/{}",
+                (connection_id,),
+                body={
+                    "base_url": base_url,
+                    "is_default": is_default,
+                    "models": models,
+                    "name": name,
+                    "options": options,
+                    "prices_as": prices_as,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    async def test_connection(self, connection_id: str) -> types.Probe:
+        """Sends the provider a free request with the connection's key and lists the models it answers with."""
+        return cast("types.Probe", await self._call("POST", "/api/v1/connections/{}/test", (connection_id,)))
+
+    async def list_environments(self) -> types.Page[types.Environment]:
+        """The project's environments, oldest first."""
+        return cast("types.Page[types.Environment]", await self._call("GET", "/api/v1/environments"))
+
+    async def create_environment(self, *, name: str) -> types.Environment:
+        """Adds an environment: 1 to 40 of a-z, 0-9, '-' and '_', not starting with 'langfuse'."""
+        return cast("types.Environment", await self._call("POST", "/api/v1/environments", body={"name": name}))
+
+    async def list_events(
+        self,
+        *,
+        subject_kind: str | NotGiven = NOT_GIVEN,
+        subject_id: str | NotGiven = NOT_GIVEN,
+        actor: str | NotGiven = NOT_GIVEN,
+        action: str | NotGiven = NOT_GIVEN,
+        scope: Literal["project", "server"] | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven | None = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Event]:
+        """Who changed what, newest first."""
+        return cast(
+            "types.Page[types.Event]",
+            await self._call(
+                "GET",
+                "/api/v1/events",
+                params={
+                    "subject_kind": subject_kind,
+                    "subject_id": subject_id,
+                    "actor": actor,
+                    "action": action,
+                    "scope": scope,
+                    "cursor": cursor,
+                    "limit": limit,
+                },
+            ),
+        )
+
+    async def list_models(self) -> types.Page[types.Model]:
+        """The models the project can call by name, where each goes, and its price."""
+        return cast("types.Page[types.Model]", await self._call("GET", "/api/v1/models"))
+
+    async def list_price_rules(self) -> types.Page[types.PriceRule]:
+        """The project's own prices, the latest in force first."""
+        return cast("types.Page[types.PriceRule]", await self._call("GET", "/api/v1/price-rules"))
+
+    async def create_price_rule(
+        self,
+        *,
+        model: str,
+        rates: types.RatesBody,
+        batch: bool | NotGiven = NOT_GIVEN,
+        effective_from: str | NotGiven | None = NOT_GIVEN,
+        effective_to: str | NotGiven | None = NOT_GIVEN,
+        note: str | NotGiven = NOT_GIVEN,
+        provider: str | NotGiven = NOT_GIVEN,
+    ) -> types.PriceRule:
+        """Sets a price of the project's own, which goes before the shipped table while it is in force."""
+        return cast(
+            "types.PriceRule",
+            await self._call(
+                "POST",
+                "/api/v1/price-rules",
+                body={
+                    "model": model,
+                    "rates": rates,
+                    "batch": batch,
+                    "effective_from": effective_from,
+                    "effective_to": effective_to,
+                    "note": note,
+                    "provider": provider,
+                },
+            ),
+        )
+
+    async def delete_price_rule(self, rule_id: str) -> None:
+        """Deletes a price of the project's own. Calls already priced keep their cost."""
+        await self._call("DELETE", "/api/v1/price-rules/{}", (rule_id,))
+
+    async def list_prices(
+        self,
+        *,
+        provider: str | NotGiven = NOT_GIVEN,
+        model: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Price]:
+        """The shipped price table: lines whose provider and model contain the given texts, at today's rates."""
+        return cast(
+            "types.Page[types.Price]",
+            await self._call(
+                "GET", "/api/v1/prices", params={"provider": provider, "model": model, "limit": limit, "cursor": cursor}
+            ),
+        )
+
+    async def list_projects(self) -> types.Page[types.Project]:
+        """The projects you may see, by name."""
+        return cast("types.Page[types.Project]", await self._call("GET", "/api/v1/projects"))
+
+    async def create_project(self, *, name: str, slug: str | NotGiven | None = NOT_GIVEN) -> types.Project:
+        """Makes a project with the environments development, staging and production."""
+        return cast("types.Project", await self._call("POST", "/api/v1/projects", body={"name": name, "slug": slug}))
+
+    async def get_project(self, project_id: str) -> types.Project:
+        """One project, by id or slug."""
+        return cast("types.Project", await self._call("GET", "/api/v1/projects/{}", (project_id,)))
+
+    async def change_project(
+        self,
+        project_id: str,
+        *,
+        capture: types.CaptureMode | NotGiven | None = NOT_GIVEN,
+        masks: list[str] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        retention_days: int | NotGiven | None = NOT_GIVEN,
+    ) -> types.Project:
+        """Changes a project's name, what it captures, its masks or its retention. What is not given stays."""
+        return cast(
+            "types.Project",
+            await self._call(
+                "PATCH",
+                "/api/v1/projects/{}",
+                (project_id,),
+                body={"capture": capture, "masks": masks, "name": name, "retention_days": retention_days},
+            ),
+        )
+
+    async def list_providers(self) -> types.Page[types.Provider]:
+        """The kinds of provider there are, and the fields their connections have."""
+        return cast("types.Page[types.Provider]", await self._call("GET", "/api/v1/providers"))
+
+    async def list_routes(self) -> types.Page[types.Route]:
+        """The project's routes, by pattern."""
+        return cast("types.Page[types.Route]", await self._call("GET", "/api/v1/routes"))
+
+    async def create_route(
+        self,
+        *,
+        pattern: str,
+        targets: list[types.TargetBody],
+        retries: int | NotGiven | None = NOT_GIVEN,
+        strategy: Literal["fallback", "weighted"] | NotGiven | None = NOT_GIVEN,
+        timeouts: types.TimeoutsBody | NotGiven | None = NOT_GIVEN,
+    ) -> types.Route:
+        """Makes a route."""
+        return cast(
+            "types.Route",
+            await self._call(
+                "POST",
+                "/api/v1/routes",
+                body={
+                    "pattern": pattern,
+                    "targets": targets,
+                    "retries": retries,
+                    "strategy": strategy,
+                    "timeouts": timeouts,
+                },
+            ),
+        )
+
+    async def delete_route(self, route_id: str) -> None:
+        """Deletes a route."""
+        await self._call("DELETE", "/api/v1/routes/{}", (route_id,))
+
+    async def update_route(
+        self,
+        route_id: str,
+        *,
+        pattern: str | NotGiven | None = NOT_GIVEN,
+        retries: int | NotGiven | None = NOT_GIVEN,
+        strategy: Literal["fallback", "weighted"] | NotGiven | None = NOT_GIVEN,
+        targets: list[types.TargetBody] | NotGiven | None = NOT_GIVEN,
+        timeouts: types.TimeoutsBody | NotGiven | None = NOT_GIVEN,
+    ) -> types.Route:
+        """Changes a route; the gateway follows it from its next call on."""
+        return cast(
+            "types.Route",
+            await self._call(
+                "PATCH",
+                "/api/v1/routes/{}",
+                (route_id,),
+                body={
+                    "pattern": pattern,
+                    "retries": retries,
+                    "strategy": strategy,
+                    "targets": targets,
+                    "timeouts": timeouts,
+                },
+            ),
+        )
+
+    async def read_server(self) -> types.Server:
+        """The server's version, the state of its stores and its worker, and what became of all records."""
+        return cast("types.Server", await self._call("GET", "/api/v1/server"))
+
+    async def log_out(self) -> None:
+        """Ends the session and deletes its cookie."""
+        await self._call("DELETE", "/api/v1/session")
+
+    async def read_session(self) -> types.Session:
+        """Who is logged in, what they may do in the chosen project, and the CSRF token. 401 when nobody is."""
+        return cast("types.Session", await self._call("GET", "/api/v1/session"))
+
+    async def log_in(self, *, email: str, password: str) -> types.Session:
+        """Logs in to the console and sets the session cookie. Repeated failures are answered 429."""
+        return cast(
+            "types.Session", await self._call("POST", "/api/v1/session", body={"email": email, "password": password})
+        )
+
+    async def change_password(self, *, new_password: str, old_password: str) -> None:
+        """Changes your own password and ends your other sessions."""
+        await self._call(
+            "POST", "/api/v1/session/password", body={"new_password": new_password, "old_password": old_password}
+        )
+
+    async def list_users(self) -> types.Page[types.User]:
+        """Everybody who can log in, by email."""
+        return cast("types.Page[types.User]", await self._call("GET", "/api/v1/users"))
+
+    async def create_user(
+        self,
+        *,
+        email: str,
+        password: str,
+        memberships: dict[str, types.Role] | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        role: types.Role | NotGiven = NOT_GIVEN,
+    ) -> types.User:
+        """Adds a user, whose rank is at most your own."""
+        return cast(
+            "types.User",
+            await self._call(
+                "POST",
+                "/api/v1/users",
+                body={"email": email, "password": password, "memberships": memberships, "name": name, "role": role},
+            ),
+        )
+
+    async def delete_user(self, user_id: str) -> None:
+        """Deletes a user with their sessions. What they did stays in the events."""
+        await self._call("DELETE", "/api/v1/users/{}", (user_id,))
+
+    async def change_user(
+        self,
+        user_id: str,
+        *,
+        disabled: bool | NotGiven | None = NOT_GIVEN,
+        memberships: dict[str, types.Role] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        password: str | NotGiven | None = NOT_GIVEN,
+        role: types.Role | NotGiven | None = NOT_GIVEN,
+    ) -> types.User:
+        """Changes a user. A new password or a disabling ends their sessions. The last owner stays one."""
+        return cast(
+            "types.User",
+            await self._call(
+                "PATCH",
+                "/api/v1/users/{}",
+                (user_id,),
+                body={
+                    "disabled": disabled,
+                    "memberships": memberships,
+                    "name": name,
+                    "password": password,
+                    "role": role,
+                },
+            ),
+        )

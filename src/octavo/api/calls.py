@@ -1,0 +1,403 @@
+"""Made from openapi.json by `make openapi`; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from octavo.api import types
+from octavo.api.sending import NOT_GIVEN, NotGiven
+
+
+class Calls:
+    """Every call of the control API. Raises `octavo.errors`."""
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        values: Sequence[str] = (),
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    def list_keys(self) -> types.Page[types.Key]:
+        """The project's API keys, newest first, revoked ones included; never their secrets."""
+        return cast("types.Page[types.Key]", self._call("GET", "/api/v1/api-keys"))
+
+    def create_key(
+        self,
+        *,
+        name: str,
+        allowed_apps: list[str] | NotGiven = NOT_GIVEN,
+        allowed_models: list[str] | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        expires_at: str | NotGiven | None = NOT_GIVEN,
+        scopes: list[types.Permission] | NotGiven | None = NOT_GIVEN,
+    ) -> types.NewKey:
+        """Makes an API key. The answer holds `secret_key`, which is shown this once. The secret alone is an OpenAI bearer key; public and secret together are Basic credentials."""
+        return cast(
+            "types.NewKey",
+            self._call(
+                "POST",
+                "/api/v1/api-keys",
+                body={
+                    "name": name,
+                    "allowed_apps": allowed_apps,
+                    "allowed_models": allowed_models,
+                    "environment": environment,
+                    "expires_at": expires_at,
+                    "scopes": scopes,
+                },
+            ),
+        )
+
+    def revoke_key(self, key_id: str) -> types.Key:
+        """Revokes an API key for good. It stays in the list, marked."""
+        return cast("types.Key", self._call("DELETE", "/api/v1/api-keys/{}", (key_id,)))
+
+    def list_connections(self) -> types.Page[types.Connection]:
+        """The project's connections to providers, by name."""
+        return cast("types.Page[types.Connection]", self._call("GET", "/api/v1/connections"))
+
+    def create_connection(
+        self,
+        *,
+        name: str,
+        provider: str,
+        base_url: str | NotGiven | None = NOT_GIVEN,
+        is_default: bool | NotGiven | None = NOT_GIVEN,
+        models: list[str] | NotGiven | None = NOT_GIVEN,
+        options: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        prices_as: str | NotGiven | None = NOT_GIVEN,
+        secret: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.Connection:
+        """Connects the project to a provider. The first connection becomes the default."""
+        return cast(
+            "types.Connection",
+            self._call(
+                "POST",
+                "/api/v1/connections",
+                body={
+                    "name": name,
+                    "provider": provider,
+                    "base_url": base_url,
+                    "is_default": is_default,
+                    "models": models,
+                    "options": options,
+                    "prices_as": prices_as,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Deletes a connection that no route leads to."""
+        self._call("DELETE", "/api/v1/connections/{}", (connection_id,))
+
+    def get_connection(self, connection_id: str) -> types.Connection:
+        """One connection."""
+        return cast("types.Connection", self._call("GET", "/api/v1/connections/{}", (connection_id,)))
+
+    def update_connection(
+        self,
+        connection_id: str,
+        *,
+        base_url: str | NotGiven | None = NOT_GIVEN,
+        is_default: bool | NotGiven | None = NOT_GIVEN,
+        models: list[str] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        options: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        prices_as: str | NotGiven | None = NOT_GIVEN,
+        secret: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.Connection:
+        """Changes a connection; the gateway uses it from its next call on."""
+        return cast(
+            "types.Connection",
+            self._call(
+                "PATCH",
+                "/api/v1/connections/{}",
+                (connection_id,),
+                body={
+                    "base_url": base_url,
+                    "is_default": is_default,
+                    "models": models,
+                    "name": name,
+                    "options": options,
+                    "prices_as": prices_as,
+                    "secret": secret,
+                },
+            ),
+        )
+
+    def test_connection(self, connection_id: str) -> types.Probe:
+        """Sends the provider a free request with the connection's key and lists the models it answers with."""
+        return cast("types.Probe", self._call("POST", "/api/v1/connections/{}/test", (connection_id,)))
+
+    def list_environments(self) -> types.Page[types.Environment]:
+        """The project's environments, oldest first."""
+        return cast("types.Page[types.Environment]", self._call("GET", "/api/v1/environments"))
+
+    def create_environment(self, *, name: str) -> types.Environment:
+        """Adds an environment: 1 to 40 of a-z, 0-9, '-' and '_', not starting with 'langfuse'."""
+        return cast("types.Environment", self._call("POST", "/api/v1/environments", body={"name": name}))
+
+    def list_events(
+        self,
+        *,
+        subject_kind: str | NotGiven = NOT_GIVEN,
+        subject_id: str | NotGiven = NOT_GIVEN,
+        actor: str | NotGiven = NOT_GIVEN,
+        action: str | NotGiven = NOT_GIVEN,
+        scope: Literal["project", "server"] | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven | None = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Event]:
+        """Who changed what, newest first."""
+        return cast(
+            "types.Page[types.Event]",
+            self._call(
+                "GET",
+                "/api/v1/events",
+                params={
+                    "subject_kind": subject_kind,
+                    "subject_id": subject_id,
+                    "actor": actor,
+                    "action": action,
+                    "scope": scope,
+                    "cursor": cursor,
+                    "limit": limit,
+                },
+            ),
+        )
+
+    def list_models(self) -> types.Page[types.Model]:
+        """The models the project can call by name, where each goes, and its price."""
+        return cast("types.Page[types.Model]", self._call("GET", "/api/v1/models"))
+
+    def list_price_rules(self) -> types.Page[types.PriceRule]:
+        """The project's own prices, the latest in force first."""
+        return cast("types.Page[types.PriceRule]", self._call("GET", "/api/v1/price-rules"))
+
+    def create_price_rule(
+        self,
+        *,
+        model: str,
+        rates: types.RatesBody,
+        batch: bool | NotGiven = NOT_GIVEN,
+        effective_from: str | NotGiven | None = NOT_GIVEN,
+        effective_to: str | NotGiven | None = NOT_GIVEN,
+        note: str | NotGiven = NOT_GIVEN,
+        provider: str | NotGiven = NOT_GIVEN,
+    ) -> types.PriceRule:
+        """Sets a price of the project's own, which goes before the shipped table while it is in force."""
+        return cast(
+            "types.PriceRule",
+            self._call(
+                "POST",
+                "/api/v1/price-rules",
+                body={
+                    "model": model,
+                    "rates": rates,
+                    "batch": batch,
+                    "effective_from": effective_from,
+                    "effective_to": effective_to,
+                    "note": note,
+                    "provider": provider,
+                },
+            ),
+        )
+
+    def delete_price_rule(self, rule_id: str) -> None:
+        """Deletes a price of the project's own. Calls already priced keep their cost."""
+        self._call("DELETE", "/api/v1/price-rules/{}", (rule_id,))
+
+    def list_prices(
+        self,
+        *,
+        provider: str | NotGiven = NOT_GIVEN,
+        model: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Price]:
+        """The shipped price table: lines whose provider and model contain the given texts, at today's rates."""
+        return cast(
+            "types.Page[types.Price]",
+            self._call(
+                "GET", "/api/v1/prices", params={"provider": provider, "model": model, "limit": limit, "cursor": cursor}
+            ),
+        )
+
+    def list_projects(self) -> types.Page[types.Project]:
+        """The projects you may see, by name."""
+        return cast("types.Page[types.Project]", self._call("GET", "/api/v1/projects"))
+
+    def create_project(self, *, name: str, slug: str | NotGiven | None = NOT_GIVEN) -> types.Project:
+        """Makes a project with the environments development, staging and production."""
+        return cast("types.Project", self._call("POST", "/api/v1/projects", body={"name": name, "slug": slug}))
+
+    def get_project(self, project_id: str) -> types.Project:
+        """One project, by id or slug."""
+        return cast("types.Project", self._call("GET", "/api/v1/projects/{}", (project_id,)))
+
+    def change_project(
+        self,
+        project_id: str,
+        *,
+        capture: types.CaptureMode | NotGiven | None = NOT_GIVEN,
+        masks: list[str] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        retention_days: int | NotGiven | None = NOT_GIVEN,
+    ) -> types.Project:
+        """Changes a project's name, what it captures, its masks or its retention. What is not given stays."""
+        return cast(
+            "types.Project",
+            self._call(
+                "PATCH",
+                "/api/v1/projects/{}",
+                (project_id,),
+                body={"capture": capture, "masks": masks, "name": name, "retention_days": retention_days},
+            ),
+        )
+
+    def list_providers(self) -> types.Page[types.Provider]:
+        """The kinds of provider there are, and the fields their connections have."""
+        return cast("types.Page[types.Provider]", self._call("GET", "/api/v1/providers"))
+
+    def list_routes(self) -> types.Page[types.Route]:
+        """The project's routes, by pattern."""
+        return cast("types.Page[types.Route]", self._call("GET", "/api/v1/routes"))
+
+    def create_route(
+        self,
+        *,
+        pattern: str,
+        targets: list[types.TargetBody],
+        retries: int | NotGiven | None = NOT_GIVEN,
+        strategy: Literal["fallback", "weighted"] | NotGiven | None = NOT_GIVEN,
+        timeouts: types.TimeoutsBody | NotGiven | None = NOT_GIVEN,
+    ) -> types.Route:
+        """Makes a route."""
+        return cast(
+            "types.Route",
+            self._call(
+                "POST",
+                "/api/v1/routes",
+                body={
+                    "pattern": pattern,
+                    "targets": targets,
+                    "retries": retries,
+                    "strategy": strategy,
+                    "timeouts": timeouts,
+                },
+            ),
+        )
+
+    def delete_route(self, route_id: str) -> None:
+        """Deletes a route."""
+        self._call("DELETE", "/api/v1/routes/{}", (route_id,))
+
+    def update_route(
+        self,
+        route_id: str,
+        *,
+        pattern: str | NotGiven | None = NOT_GIVEN,
+        retries: int | NotGiven | None = NOT_GIVEN,
+        strategy: Literal["fallback", "weighted"] | NotGiven | None = NOT_GIVEN,
+        targets: list[types.TargetBody] | NotGiven | None = NOT_GIVEN,
+        timeouts: types.TimeoutsBody | NotGiven | None = NOT_GIVEN,
+    ) -> types.Route:
+        """Changes a route; the gateway follows it from its next call on."""
+        return cast(
+            "types.Route",
+            self._call(
+                "PATCH",
+                "/api/v1/routes/{}",
+                (route_id,),
+                body={
+                    "pattern": pattern,
+                    "retries": retries,
+                    "strategy": strategy,
+                    "targets": targets,
+                    "timeouts": timeouts,
+                },
+            ),
+        )
+
+    def read_server(self) -> types.Server:
+        """The server's version, the state of its stores and its worker, and what became of all records."""
+        return cast("types.Server", self._call("GET", "/api/v1/server"))
+
+    def log_out(self) -> None:
+        """Ends the session and deletes its cookie."""
+        self._call("DELETE", "/api/v1/session")
+
+    def read_session(self) -> types.Session:
+        """Who is logged in, what they may do in the chosen project, and the CSRF token. 401 when nobody is."""
+        return cast("types.Session", self._call("GET", "/api/v1/session"))
+
+    def log_in(self, *, email: str, password: str) -> types.Session:
+        """Logs in to the console and sets the session cookie. Repeated failures are answered 429."""
+        return cast("types.Session", self._call("POST", "/api/v1/session", body={"email": email, "password": password}))
+
+    def change_password(self, *, new_password: str, old_password: str) -> None:
+        """Changes your own password and ends your other sessions."""
+        self._call(
+            "POST", "/api/v1/session/password", body={"new_password": new_password, "old_password": old_password}
+        )
+
+    def list_users(self) -> types.Page[types.User]:
+        """Everybody who can log in, by email."""
+        return cast("types.Page[types.User]", self._call("GET", "/api/v1/users"))
+
+    def create_user(
+        self,
+        *,
+        email: str,
+        password: str,
+        memberships: dict[str, types.Role] | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        role: types.Role | NotGiven = NOT_GIVEN,
+    ) -> types.User:
+        """Adds a user, whose rank is at most your own."""
+        return cast(
+            "types.User",
+            self._call(
+                "POST",
+                "/api/v1/users",
+                body={"email": email, "password": password, "memberships": memberships, "name": name, "role": role},
+            ),
+        )
+
+    def delete_user(self, user_id: str) -> None:
+        """Deletes a user with their sessions. What they did stays in the events."""
+        self._call("DELETE", "/api/v1/users/{}", (user_id,))
+
+    def change_user(
+        self,
+        user_id: str,
+        *,
+        disabled: bool | NotGiven | None = NOT_GIVEN,
+        memberships: dict[str, types.Role] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        password: str | NotGiven | None = NOT_GIVEN,
+        role: types.Role | NotGiven | None = NOT_GIVEN,
+    ) -> types.User:
+        """Changes a user. A new password or a disabling ends their sessions. The last owner stays one."""
+        return cast(
+            "types.User",
+            self._call(
+                "PATCH",
+                "/api/v1/users/{}",
+                (user_id,),
+                body={
+                    "disabled": disabled,
+                    "memberships": memberships,
+                    "name": name,
+                    "password": password,
+                    "role": role,
+                },
+            ),
+        )

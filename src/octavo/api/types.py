@@ -1,0 +1,465 @@
+"""Made from openapi.json by `make openapi`; do not edit."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+T = TypeVar("T")
+
+
+class Page(TypedDict, Generic[T]):
+    """One page of results, and the cursor of the next or None on the last."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+class Accounting(TypedDict):
+    """What became of the records. accepted = stored + rejected + pending; dropped ones were never accepted."""
+
+    accepted: int
+    dropped: int
+    oldest_pending_s: float
+    pending: int
+    pending_bytes: int
+    rejected: int
+    stored: int
+
+
+class Actor(TypedDict):
+    id: str
+    kind: str
+    name: str
+
+
+CaptureMode = Literal["full", "metadata", "none"]
+"""How much of a call is kept: everything, all but the contents, or nothing but the count."""
+
+
+class ConnectionChange(TypedDict):
+    """What to change of a connection; what is left out stays. `secret` is write-only: "" removes it."""
+
+    base_url: NotRequired[str | None]
+    is_default: NotRequired[bool | None]
+    models: NotRequired[list[str] | None]
+    name: NotRequired[str | None]
+    options: NotRequired[dict[str, Any] | None]
+    prices_as: NotRequired[str | None]
+    secret: NotRequired[str | None]
+
+
+class ConnectionIn(TypedDict):
+    """A connection to be made. `models` are globs (empty: the provider's own), `prices_as` a provider of the price table or `free`."""
+
+    base_url: NotRequired[str | None]
+    is_default: NotRequired[bool | None]
+    models: NotRequired[list[str] | None]
+    name: str
+    options: NotRequired[dict[str, Any] | None]
+    prices_as: NotRequired[str | None]
+    provider: str
+    secret: NotRequired[str | None]
+
+
+class Connection(TypedDict):
+    """A connection; of its secret only that there is one, and its end."""
+
+    base_url: str
+    created_at: str
+    has_secret: bool
+    id: str
+    is_default: bool
+    known_models: list[str]
+    models: list[str]
+    name: str
+    options: dict[str, Any]
+    prices_as: str
+    provider: str
+    secret_last4: str
+    secret_options: list[str]
+    updated_at: str
+
+
+class EnvironmentBody(TypedDict):
+    name: str
+
+
+class Environment(TypedDict):
+    created_at: str
+    name: str
+    project_id: str
+
+
+class Event(TypedDict):
+    """Who changed what, when. The digests are of the subject's canonical JSON before and after."""
+
+    action: str
+    actor: Actor
+    after_digest: str | None
+    at: str
+    before_digest: str | None
+    details: dict[str, Any]
+    id: str
+    project_id: str | None
+    reason: str | None
+    request_id: str | None
+    seq: int
+    subject_id: str
+    subject_kind: str
+
+
+class FieldProblem(TypedDict):
+    """One field that does not fit."""
+
+    field: str
+    message: str
+
+
+class FlatRates(TypedDict):
+    """USD per million tokens of each bucket. null is unknown for `input` and `output`, and for the others the rate of `input` or `output`. `request` is USD a call; `details` USD per million of what is priced apart."""
+
+    cache_read: NotRequired[str | None]
+    cache_write: NotRequired[str | None]
+    details: NotRequired[dict[str, str]]
+    input: NotRequired[str | None]
+    input_audio: NotRequired[str | None]
+    output: NotRequired[str | None]
+    output_audio: NotRequired[str | None]
+    reasoning: NotRequired[str | None]
+    request: NotRequired[str]
+
+
+class KeyBody(TypedDict):
+    allowed_apps: NotRequired[list[str]]
+    allowed_models: NotRequired[list[str]]
+    environment: NotRequired[str]
+    expires_at: NotRequired[str | None]
+    name: str
+    scopes: NotRequired[list[Permission] | None]
+
+
+class Key(TypedDict):
+    allowed_apps: list[str]
+    allowed_models: list[str]
+    created_at: str
+    created_by: str
+    environment: str
+    expires_at: str | None
+    id: str
+    last_used_at: str | None
+    name: str
+    project_id: str
+    public_key: str
+    revoked_at: str | None
+    scopes: list[str]
+    secret_hint: str
+
+
+class LoginBody(TypedDict):
+    email: str
+    password: str
+
+
+class Model(TypedDict):
+    """A model the project can call. `rates` is null, and `price_source` empty, when its price is unknown."""
+
+    connection: str
+    model: str
+    price_source: str
+    provider: str
+    rates: RatesBody | None
+    route_id: str
+    upstream_model: str
+
+
+class NewKey(TypedDict):
+    """A key just made. `secret_key` is shown this once and stored nowhere."""
+
+    allowed_apps: list[str]
+    allowed_models: list[str]
+    created_at: str
+    created_by: str
+    environment: str
+    expires_at: str | None
+    id: str
+    last_used_at: str | None
+    name: str
+    project_id: str
+    public_key: str
+    revoked_at: str | None
+    scopes: list[str]
+    secret_hint: str
+    secret_key: str
+
+
+class Option(TypedDict):
+    """A provider's own field of a connection."""
+
+    choices: list[str]
+    default: str
+    help: str
+    kind: str
+    name: str
+    required: bool
+    title: str
+
+
+class PasswordBody(TypedDict):
+    new_password: str
+    old_password: str
+
+
+Permission = Literal[
+    "public",
+    "any",
+    "gateway.call",
+    "traces.read",
+    "traces.write",
+    "scores.write",
+    "costs.read",
+    "costs.write",
+    "keys.read",
+    "keys.write",
+    "projects.read",
+    "projects.write",
+    "events.read",
+    "prompts.read",
+    "prompts.write",
+    "releases.read",
+    "releases.write",
+    "releases.promote",
+    "evals.read",
+    "evals.write",
+    "projects.create",
+    "users.read",
+    "users.write",
+    "server.read",
+]
+"""What a route asks of its caller. PUBLIC asks nothing; ANY asks only for valid credentials."""
+
+
+class Price(TypedDict):
+    """A line of the price table."""
+
+    model: str
+    provider: str
+    rates: RatesBody
+    source: str
+
+
+class PriceRuleIn(TypedDict):
+    """A price of the project's own. `provider` is a kind of provider, a provider of the price table, the name of a connection or `*`; `model` a name or glob. In force from now unless said otherwise."""
+
+    batch: NotRequired[bool]
+    effective_from: NotRequired[str | None]
+    effective_to: NotRequired[str | None]
+    model: str
+    note: NotRequired[str]
+    provider: NotRequired[str]
+    rates: RatesBody
+
+
+class PriceRule(TypedDict):
+    """A price of the project's own."""
+
+    batch: bool
+    effective_from: str
+    effective_to: str | None
+    id: str
+    model: str
+    note: str
+    provider: str
+    rates: RatesBody
+
+
+class Probe(TypedDict):
+    """What came of testing a connection."""
+
+    latency_ms: int
+    message: str
+    models: list[str]
+    ok: bool
+    status: int | None
+
+
+class Problem(TypedDict):
+    """What went wrong. `code` is for programs, `detail` for people, `request_id` for whoever looks into the log."""
+
+    code: str
+    detail: str
+    errors: NotRequired[list[FieldProblem] | None]
+    param: NotRequired[str | None]
+    request_id: NotRequired[str | None]
+    status: int
+    title: str
+    type: str
+
+
+class ProjectBody(TypedDict):
+    name: str
+    slug: NotRequired[str | None]
+
+
+class ProjectPatch(TypedDict):
+    capture: NotRequired[CaptureMode | None]
+    masks: NotRequired[list[str] | None]
+    name: NotRequired[str | None]
+    retention_days: NotRequired[int | None]
+
+
+class Project(TypedDict):
+    capture: CaptureMode
+    created_at: str
+    id: str
+    masks: list[str]
+    name: str
+    retention_days: int
+    slug: str
+
+
+class Provider(TypedDict):
+    """A kind of provider that connections can be made to."""
+
+    default_base_url: str
+    kind: str
+    models: list[str]
+    needs_secret: bool
+    options: list[Option]
+    secret_help: str
+    title: str
+
+
+class RatesBody(TypedDict):
+    """Rates, and those of long prompts."""
+
+    cache_read: NotRequired[str | None]
+    cache_write: NotRequired[str | None]
+    details: NotRequired[dict[str, str]]
+    input: NotRequired[str | None]
+    input_audio: NotRequired[str | None]
+    output: NotRequired[str | None]
+    output_audio: NotRequired[str | None]
+    reasoning: NotRequired[str | None]
+    request: NotRequired[str]
+    tiers: NotRequired[list[TierBody]]
+
+
+class Readiness(TypedDict):
+    """Whether traffic may come, and the state of each part."""
+
+    parts: dict[str, str]
+    ready: bool
+
+
+Role = Literal["owner", "admin", "developer", "viewer", "member"]
+"""What a user may do. `member` holds nothing by itself, only what memberships give."""
+
+
+class RouteChange(TypedDict):
+    """What to change of a route; what is left out stays."""
+
+    pattern: NotRequired[str | None]
+    retries: NotRequired[int | None]
+    strategy: NotRequired[Literal["fallback", "weighted"] | None]
+    targets: NotRequired[list[TargetBody] | None]
+    timeouts: NotRequired[TimeoutsBody | None]
+
+
+class RouteIn(TypedDict):
+    """A route to be made: calls whose model matches `pattern` go to the targets, by `fallback` (in order) or `weighted` (the first drawn by weight, the others in order)."""
+
+    pattern: str
+    retries: NotRequired[int | None]
+    strategy: NotRequired[Literal["fallback", "weighted"] | None]
+    targets: list[TargetBody]
+    timeouts: NotRequired[TimeoutsBody | None]
+
+
+class Route(TypedDict):
+    """A route."""
+
+    created_at: str
+    id: str
+    pattern: str
+    retries: int
+    strategy: str
+    targets: list[TargetBody]
+    timeouts: TimeoutsBody
+    updated_at: str
+
+
+class Server(TypedDict):
+    """The server's parts; each is `ok` or what is wrong with it."""
+
+    accounting: Accounting | None
+    ready: bool
+    stores: dict[str, str]
+    uptime_s: float
+    version: str
+    worker: Worker
+
+
+class Session(TypedDict):
+    """Who is logged in. `csrf_token` goes into the header X-Octavo-CSRF of every request that changes something."""
+
+    csrf_token: str
+    permissions: list[str]
+    user: User
+
+
+class TargetBody(TypedDict):
+    """A connection and the model to ask it for; no model keeps the name as asked."""
+
+    connection_id: str
+    model: NotRequired[str]
+    weight: NotRequired[int]
+
+
+class TierBody(TypedDict):
+    """The rates of the whole call when its prompt is longer than `above` tokens."""
+
+    above: int
+    rates: FlatRates
+
+
+class TimeoutsBody(TypedDict):
+    """Seconds: to connect, to the first byte of the answer, and in all."""
+
+    connect_s: NotRequired[float]
+    first_byte_s: NotRequired[float]
+    total_s: NotRequired[float]
+
+
+class UserBody(TypedDict):
+    email: str
+    memberships: NotRequired[dict[str, Role]]
+    name: NotRequired[str]
+    password: str
+    role: NotRequired[Role]
+
+
+class UserPatch(TypedDict):
+    disabled: NotRequired[bool | None]
+    memberships: NotRequired[dict[str, Role] | None]
+    name: NotRequired[str | None]
+    password: NotRequired[str | None]
+    role: NotRequired[Role | None]
+
+
+class User(TypedDict):
+    created_at: str
+    disabled: bool
+    email: str
+    id: str
+    memberships: dict[str, Role]
+    name: str
+    role: Role
+
+
+class Worker(TypedDict):
+    """The worker process: starting, ready, down, stopped, or apart."""
+
+    message: str
+    pid: int | None
+    restarts: int
+    state: str

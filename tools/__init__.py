@@ -1,0 +1,1 @@
+"""What the repository makes of itself: the SDK's calls, the reference pages, the pinned requirements."""
