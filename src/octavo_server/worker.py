@@ -15,13 +15,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import orjson
 
+from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
+from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
 from octavo_server.stores.folder import control_url
@@ -34,6 +38,7 @@ IDLE_S = 30.0
 """How long the drain sleeps when nothing comes; a commit to the spool wakes it at once."""
 _RETRY_S = (0.2, 1.0, 5.0)
 _BATCH_BYTES = 16 << 20
+_LAUNCH_AGAIN_S = 10.0
 
 
 class Store(Protocol):
@@ -150,7 +155,10 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         control = ControlStore(control_url(settings))
         stack.callback(control.close)
         tell({"ready": True, "url": telemetry.url, "token": telemetry.token})
-        threading.Thread(target=_start_workflows, args=(settings, {}), name="octavo-workflows", daemon=True).start()
+        retention: dict[str, Step] = {"sessions": partial(forget_expired, control, SystemClock())}
+        threading.Thread(
+            target=_start_workflows, args=(settings, retention), name="octavo-workflows", daemon=True
+        ).start()
         await stopping.wait()
 
 
@@ -181,7 +189,15 @@ def _open_telemetry(settings: Settings, stack: AsyncExitStack) -> _Opened:
 
 def _start_workflows(settings: Settings, retention: Mapping[str, Step]) -> None:
     # In a thread: DBOS takes most of a second to import, and the telemetry store must not wait for it.
-    Workflows(settings, retention).launch()
+    workflows = Workflows(settings, retention)
+    while True:
+        try:
+            workflows.launch()
+        except Exception as error:
+            log.warning("the workflows cannot start yet: %s", str(error).partition("\n")[0])
+            time.sleep(_LAUNCH_AGAIN_S)
+        else:
+            return
 
 
 def _die_with_parent() -> None:

@@ -167,6 +167,7 @@ class Server:
 
     def _prepare_control(self) -> None:
         settings = self._settings
+        self.rooms.control.check()
         upgrade(control_url(settings))
         made_up = self.rooms.governance.create_first_user(email=settings.admin_email, password=settings.admin_password)
         if made_up is not None:

@@ -22,6 +22,7 @@ from octavo_server.governance.runtime import hash_secret
 from octavo_server.governance.service import Governance
 from octavo_server.governance.service.changes import SYSTEM_PRINCIPAL
 from octavo_server.governance.service.projects import ProjectChange
+from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.governance.service.users import UserChange, UserSpec
 from octavo_server.governance.store import EventFilter
 from octavo_server.stores.control import ControlStore
@@ -207,12 +208,14 @@ def test_guessing_is_stopped_per_account_and_address(governance: Governance, own
     assert governance.sessions.log_in(email="ada@example.com", password=OWNER_PASSWORD, address="192.0.2.9")
 
 
-def test_a_session_ends(governance: Governance, clock: HandClock, owner: Principal) -> None:
+def test_a_session_ends(
+    governance: Governance, control: ControlStore, clock: HandClock, owner: Principal
+) -> None:
     login = governance.sessions.log_in(email="ada@example.com", password=OWNER_PASSWORD, address=ADDRESS)
     clock.pass_by(hours=25)
     with pytest.raises(Unauthenticated):
         governance.sessions.authenticate(login.token, None)
-    assert governance.sessions.forget_expired() == 2
+    assert forget_expired(control, clock) == 2
 
 
 def test_logging_out_ends_this_session_only(governance: Governance, owner: Principal) -> None:

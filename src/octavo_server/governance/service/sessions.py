@@ -148,10 +148,11 @@ class Sessions:
             )
         self._attempts.clear(f"password:{by.id}")
 
-    def forget_expired(self) -> int:
-        """Deletes sessions that have run out, and says how many. No event: nobody decided anything."""
-        with self._control.transaction() as transaction:
-            return store.delete_expired_sessions(transaction.connection, self._clock.now())
+
+def forget_expired(control: ControlStore, clock: Clock) -> int:
+    """Deletes sessions that have run out, and says how many. No event: nobody decided anything."""
+    with control.transaction() as transaction:
+        return store.delete_expired_sessions(transaction.connection, clock.now())
 
 
 def csrf_token(token: str) -> str:
