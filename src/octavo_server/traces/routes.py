@@ -1,0 +1,329 @@
+"""The read side of observability over HTTP."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from octavo_server.core.errors import Invalid
+from octavo_server.core.money import nano_to_usd
+from octavo_server.edge.access import Caller, Permission, allows
+from octavo_server.edge.pagination import MAX_LIMIT, Page
+from octavo_server.traces.service import Search, Traces
+
+_RELATIVE = re.compile(r"-(\d{1,6})(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class UsageOut(BaseModel):
+    """Tokens in disjoint buckets."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    input_audio: int = 0
+    output: int = 0
+    reasoning: int = 0
+    output_audio: int = 0
+    total: int = 0
+
+
+class TraceSummary(BaseModel):
+    """A trace in one line. `cost_usd` is null when no part of it has a known price; `cost_known` is false when some
+    part has not."""
+
+    trace_id: str
+    name: str
+    start_time: datetime
+    duration_ms: float
+    status: str
+    error_class: str
+    error_message: str
+    environment: str
+    session_id: str
+    user_id: str
+    tags: list[str]
+    span_count: int
+    error_count: int
+    llm_calls: int
+    models: list[str]
+    providers: list[str]
+    total_tokens: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str | None
+    cost_known: bool
+    ttft_ms: float | None
+    input_preview: str
+    output_preview: str
+    root_span_id: str
+    release: str
+
+
+class SpanEventOut(BaseModel):
+    """Something that happened at one instant of a span."""
+
+    name: str
+    time: datetime
+    attributes: dict[str, Any]
+
+
+class SpanSummary(BaseModel):
+    """A span in one line."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: str
+    start_time: datetime
+    duration_ms: float
+    status: str
+    error_class: str
+    model: str
+    total_tokens: int
+    cost_usd: str | None
+
+
+class SpanOut(SpanSummary):
+    """A span, whole."""
+
+    source: str
+    status_message: str
+    level: str
+    error_type: str
+    environment: str
+    service: str
+    app: str
+    release: str
+    version: str
+    session_id: str
+    user_id: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    provider: str
+    connection_id: str
+    model_requested: str
+    parameters: dict[str, Any]
+    streaming: bool
+    finish_reason: str
+    response_id: str
+    input: str
+    output: str
+    tools: str
+    documents: str
+    usage: UsageOut | None
+    cost_source: str
+    cost_details: dict[str, str]
+    ttft_ms: float | None
+    attempts: int
+    cache_status: str
+    api_key_id: str
+    request_id: str
+    captured: str
+    resource: dict[str, Any]
+    attributes: dict[str, Any]
+    events: list[SpanEventOut]
+
+
+class TraceOut(BaseModel):
+    """A trace, its spans in order of time, its scores."""
+
+    trace: TraceSummary
+    spans: list[SpanSummary]
+    scores: list[dict[str, Any]]
+
+
+class MetricsOut(BaseModel):
+    """A table of measures; `time` is the start of a bucket of `interval_s` seconds."""
+
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    interval_s: int | None
+
+
+class CountOut(BaseModel):
+    """What can be queried now, exactly."""
+
+    traces: int
+    spans: int
+
+
+class GroupOut(BaseModel):
+    """What happened under one session or end user."""
+
+    id: str
+    traces: int
+    spans: int
+    first_seen: datetime
+    last_seen: datetime
+    errors: int
+    total_tokens: int
+    cost_usd: str | None
+
+
+def _search(
+    start: Annotated[
+        str, Query(alias="from", max_length=64, description="ISO 8601, or relative: -15m, -24h, -7d")
+    ] = "",
+    end: Annotated[str, Query(alias="to", max_length=64, description="ISO 8601, or relative")] = "",
+    filter: Annotated[str, Query(max_length=4000, description="Filter language, see docs/reference/filters.md")] = "",
+    search: Annotated[
+        str, Query(max_length=500, description="Text in inputs, outputs, names or errors; or an id")
+    ] = "",
+    environment: Annotated[str, Query(max_length=40)] = "",
+) -> Search:
+    return Search(
+        start=_instant(start, "from"), end=_instant(end, "to"), filter=filter, search=search, environment=environment
+    )
+
+
+Searched = Annotated[Search, Depends(_search)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Cursor = Annotated[str, Query(max_length=400)]
+
+
+def build_router(traces: Traces) -> APIRouter:
+    """Routes of the traces room."""
+    router = APIRouter(tags=["traces"])
+
+    @router.get("/traces", **allows(Permission.TRACES_READ))
+    async def list_traces(
+        caller: Caller, search: Searched, limit: Limit = 50, cursor: Cursor = ""
+    ) -> Page[TraceSummary]:
+        """Traces that have a matching span, newest first."""
+        page = await traces.list_traces(caller.project, search, limit=limit, cursor=cursor)
+        return Page(data=[_trace(row) for row in page.rows], next_cursor=page.next_cursor)
+
+    @router.get("/traces/{trace_id}", **allows(Permission.TRACES_READ))
+    async def read_trace(caller: Caller, trace_id: str) -> TraceOut:
+        """A trace with its spans in order of time (short forms; read a span for the rest)."""
+        summary, spans = await traces.read_trace(caller.project, trace_id)
+        return TraceOut(trace=_trace(summary), spans=[_span_summary(row) for row in spans], scores=[])
+
+    @router.get("/spans", **allows(Permission.TRACES_READ))
+    async def list_spans(caller: Caller, search: Searched, limit: Limit = 50, cursor: Cursor = "") -> Page[SpanSummary]:
+        """Matching spans, newest first."""
+        page = await traces.list_spans(caller.project, search, limit=limit, cursor=cursor)
+        return Page(data=[_span_summary(row) for row in page.rows], next_cursor=page.next_cursor)
+
+    @router.get("/spans/{span_id}", **allows(Permission.TRACES_READ))
+    async def read_span(caller: Caller, span_id: str, trace_id: Annotated[str, Query(max_length=200)] = "") -> SpanOut:
+        """A span, whole."""
+        return _span(await traces.read_span(caller.project, span_id, trace_id))
+
+    @router.get("/metrics", **allows(Permission.TRACES_READ))
+    async def read_metrics(
+        caller: Caller,
+        search: Searched,
+        measures: Annotated[str, Query(max_length=1000, description="Comma-separated")] = "count",
+        dimensions: Annotated[str, Query(max_length=1000, description="Comma-separated")] = "",
+        interval: Annotated[str, Query(max_length=40, description="auto, none, minute, hour, day, …")] = "auto",
+    ) -> MetricsOut:
+        """Measures over the matching spans, by time bucket and dimensions."""
+        wanted, by = _names(measures), _names(dimensions)
+        rows, interval_s = await traces.metrics(
+            caller.project, search, measures=wanted, dimensions=by, interval=interval
+        )
+        for row in rows:
+            if "cost_usd" in row:
+                row["cost_usd"] = _usd(row["cost_usd"])
+        return MetricsOut(
+            columns=[*(["time"] if interval_s is not None else []), *by, *wanted], rows=rows, interval_s=interval_s
+        )
+
+    @router.get("/metrics/count", **allows(Permission.TRACES_READ))
+    async def count(caller: Caller) -> CountOut:
+        """How many traces and spans can be queried now, exactly."""
+        return CountOut(**await traces.count(caller.project))
+
+    @router.get("/sessions", **allows(Permission.TRACES_READ))
+    async def list_sessions(caller: Caller, search: Searched, limit: Limit = 100) -> Page[GroupOut]:
+        """Sessions, those seen last first."""
+        rows = await traces.groups(caller.project, search, by="session_id", limit=limit)
+        return Page(data=[_group(row) for row in rows])
+
+    @router.get("/end-users", **allows(Permission.TRACES_READ))
+    async def list_end_users(caller: Caller, search: Searched, limit: Limit = 100) -> Page[GroupOut]:
+        """The application's users, those seen last first."""
+        rows = await traces.groups(caller.project, search, by="user_id", limit=limit)
+        return Page(data=[_group(row) for row in rows])
+
+    return router
+
+
+def _instant(text: str, param: str) -> datetime | None:
+    if not text:
+        return None
+    relative = _RELATIVE.fullmatch(text)
+    try:
+        if relative is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        at = None
+    if at is None or not 1970 <= at.year < 2262:
+        raise Invalid(f"{param} is {text[:40]!r}; expected a time such as 2026-01-31T12:00:00Z or -24h.", param=param)
+    return at
+
+
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _usd(nano: int | None) -> str | None:
+    return None if nano is None else f"{nano_to_usd(nano):f}"
+
+
+def _trace(row: dict[str, Any]) -> TraceSummary:
+    return TraceSummary(**{**row, "cost_usd": _usd(row["cost_nano"])})
+
+
+def _span_summary(row: dict[str, Any]) -> SpanSummary:
+    return SpanSummary(**{**row, "cost_usd": _usd(row["cost_nano"])})
+
+
+def _group(row: dict[str, Any]) -> GroupOut:
+    return GroupOut(**{**row, "cost_usd": _usd(row["cost_nano"])})
+
+
+def _span(row: dict[str, Any]) -> SpanOut:
+    usage = None
+    if row["usage_known"]:
+        buckets = {name: row[f"tokens_{name}"] for name in UsageOut.model_fields}
+        usage = UsageOut(**buckets)
+    ttft = row["ttft_ns"]
+    return SpanOut(
+        **{
+            **row,
+            "start_time": row["start"],
+            "duration_ms": row["duration_ns"] / 1e6,
+            "total_tokens": row["tokens_total"],
+            "cost_usd": _usd(row["cost_nano"]),
+            "usage": usage,
+            "ttft_ms": None if ttft is None else ttft / 1e6,
+            "metadata": _json(row["metadata"], {}),
+            "parameters": _json(row["parameters"], {}),
+            "resource": _json(row["resource"], {}),
+            "attributes": _json(row["attributes"], {}),
+            "cost_details": {name: _usd(nano) for name, nano in _json(row["cost_details"], {}).items()},
+            "events": [
+                SpanEventOut(
+                    name=event["name"],
+                    time=datetime.fromtimestamp(event["time_ns"] / 1e9, UTC),
+                    attributes=event["attributes"],
+                )
+                for event in _json(row["events"], [])
+            ],
+        }
+    )
+
+
+def _json(text: str, otherwise: Any) -> Any:
+    return orjson.loads(text) if text else otherwise

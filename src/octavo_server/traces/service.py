@@ -1,0 +1,194 @@
+"""The verbs of observability: store what the spool holds (in the worker), and read it back (in the server)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from octavo_server.core.errors import Invalid, NotFound
+from octavo_server.edge.pagination import decode_cursor, encode_cursor
+from octavo_server.stores.spool import Entry
+from octavo_server.traces.filter import compile_filter
+from octavo_server.traces.gateway_calls import span_of_call
+from octavo_server.traces.model import GatewayCall, Span
+from octavo_server.traces.store import DIMENSIONS, MEASURES, Scope, SpanStore
+
+log = logging.getLogger("octavo.traces")
+
+GATEWAY_KIND = "gateway"
+MAX_TRACE_SPANS = 20_000
+MAX_GROUPS = 10_000
+_BUCKETS = (1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
+_WANTED_BUCKETS = 60
+_INTERVALS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+
+Retention = Callable[[], Mapping[str, int]]
+"""Days that each project keeps its telemetry, by project id."""
+
+
+class TraceIngest:
+    """Turns entries of the spool into stored spans."""
+
+    def __init__(self, store: SpanStore, *, retention: Retention, default_days: int = 90) -> None:
+        self._store = store
+        self._retention = retention
+        self._default_days = default_days
+        self._calls = msgspec.msgpack.Decoder(GatewayCall)
+
+    async def store(self, entries: Sequence[Entry], token: str) -> tuple[int, int]:
+        """Stores a batch once, however often it is called with the same token. Returns how many records are stored and
+        how many were refused for good."""
+        retention = self._retention()
+        spans: list[tuple[Span, int]] = []
+        rejected = 0
+        for entry in entries:
+            if entry.kind != GATEWAY_KIND:
+                log.error("entry %d of unknown kind %r is refused", entry.seq, entry.kind)
+                rejected += entry.count
+                continue
+            for frame in entry.frames():
+                try:
+                    span = span_of_call(self._calls.decode(frame))
+                except msgspec.DecodeError as error:
+                    log.error("a record of entry %d cannot be read: %s", entry.seq, error)
+                    rejected += 1
+                else:
+                    spans.append((span, retention.get(span.project_id, self._default_days)))
+        stored = await self._store.insert(spans, token=token) if spans else 0
+        return stored, rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a list or a metric is about, as callers say it."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    filter: str = ""
+    search: str = ""
+    environment: str = ""
+
+    def scope(self, project_id: str) -> Scope:
+        """Raises FilterError."""
+        return Scope(
+            project_id=project_id,
+            start=self.start,
+            end=self.end,
+            environment=self.environment,
+            search=self.search,
+            condition=compile_filter(self.filter),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One page of rows and the cursor of the next."""
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class Traces:
+    """Reads spans back. Every verb is about one project."""
+
+    def __init__(self, store: SpanStore, clock_now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = clock_now
+
+    async def list_traces(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
+        """Traces with a matching span, newest first."""
+        rows = await self._store.traces(search.scope(project_id), limit=limit + 1, before=_position(cursor))
+        return _page(rows, limit, "position", "trace_id")
+
+    async def read_trace(self, project_id: str, trace_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """A trace's summary and its spans in order of time. Raises NotFound."""
+        summary = await self._store.trace(project_id, trace_id)
+        if summary is None:
+            raise NotFound(f"There is no trace {trace_id[:64]!r} in this project.")
+        return summary, await self._store.trace_spans(project_id, trace_id, limit=MAX_TRACE_SPANS)
+
+    async def list_spans(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
+        """Matching spans, newest first."""
+        rows = await self._store.spans(search.scope(project_id), limit=limit + 1, before=_position(cursor))
+        return _page(rows, limit, "start_time", "span_id")
+
+    async def read_span(self, project_id: str, span_id: str, trace_id: str) -> dict[str, Any]:
+        """One span, whole. Raises NotFound."""
+        row = await self._store.span(project_id, span_id, trace_id)
+        if row is None:
+            raise NotFound(f"There is no span {span_id[:64]!r} in this project.")
+        return row
+
+    async def metrics(
+        self, project_id: str, search: Search, *, measures: Sequence[str], dimensions: Sequence[str], interval: str
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Rows of measures by time bucket and dimensions, and the bucket's seconds."""
+        _known("measure", measures, MEASURES)
+        _known("dimension", dimensions, DIMENSIONS)
+        if not measures:
+            raise Invalid(f"Ask for at least one measure of {', '.join(MEASURES)}.", param="measures")
+        interval_s = self._interval(interval, search)
+        rows = await self._store.metrics(
+            search.scope(project_id),
+            measures=measures,
+            dimensions=dimensions,
+            interval_s=interval_s,
+            limit=MAX_GROUPS,
+        )
+        return rows, interval_s
+
+    async def count(self, project_id: str) -> dict[str, Any]:
+        """How many traces and spans can be queried now."""
+        return await self._store.count(project_id)
+
+    async def groups(self, project_id: str, search: Search, *, by: str, limit: int) -> list[dict[str, Any]]:
+        """Sessions (`session_id`) or end users (`user_id`), those seen last first."""
+        return await self._store.groups(search.scope(project_id), by=by, limit=limit)
+
+    def _interval(self, interval: str, search: Search) -> int | None:
+        if interval == "none":
+            return None
+        if interval in _INTERVALS:
+            return _INTERVALS[interval]
+        if interval != "auto":
+            raise Invalid(
+                f"interval is {interval[:40]!r}; expected auto, none or one of {', '.join(_INTERVALS)}.",
+                param="interval",
+            )
+        end = search.end or self._now()
+        start = search.start or end - timedelta(days=1)
+        span_s = max(1.0, (end - start).total_seconds())
+        return next((bucket for bucket in _BUCKETS if span_s / bucket <= _WANTED_BUCKETS), _BUCKETS[-1])
+
+
+def _known(what: str, names: Sequence[str], known: Mapping[str, str] | frozenset[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise Invalid(f"{name[:40]!r} is no {what}; there are {', '.join(sorted(known))}.", param=f"{what}s")
+
+
+def _position(cursor: str) -> tuple[str, str] | None:
+    if not cursor:
+        return None
+    position = decode_cursor(cursor)
+    if not (isinstance(position, list) and len(position) == 2 and all(isinstance(one, str) for one in position)):
+        raise Invalid("the cursor is not one of this list; start again without it", param="cursor")
+    at, row_id = str(position[0]), str(position[1])
+    try:
+        datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone(UTC)
+    except ValueError:
+        raise Invalid("the cursor is not one of this list; start again without it", param="cursor") from None
+    # Nanoseconds go beyond datetime, so the text itself is passed on.
+    return at.replace("T", " ").removesuffix("Z"), row_id
+
+
+def _page(rows: list[dict[str, Any]], limit: int, time_key: str, id_key: str) -> Rows:
+    if len(rows) <= limit:
+        return Rows(rows, None)
+    last = rows[limit - 1]
+    return Rows(rows[:limit], encode_cursor([last[time_key], last[id_key]]))
