@@ -149,7 +149,9 @@ def _call(document: Schema, method: str, path: str, operation: Schema, *, is_asy
         signature.append("*")
     for one in named:
         signature.append(
-            f"{_safe(one.name)}: {one.kind}" if one.required else f"{_safe(one.name)}: {_optional(one.kind)} = NOT_GIVEN"
+            f"{_safe(one.name)}: {one.kind}"
+            if one.required
+            else f"{_safe(one.name)}: {_optional(one.kind)} = NOT_GIVEN"
         )
     sent = [f'"{method.upper()}"', f'"{re.sub(r"{[^}]*}", "{}", path)}"']
     paths = [_safe(one.name) for one in arguments if one.place == "path"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -12,9 +13,9 @@ import httpx2
 from octavo.api import types
 from octavo.api.async_calls import AsyncCalls
 from octavo.api.calls import Calls
-from octavo.api.sending import MAX_RETRIES, answer_of, given, headers_of, path_of, pause_of, query_of
+from octavo.api.sending import MAX_RETRIES, answer_of, failure_of, given, headers_of, path_of, pause_of, query_of
 from octavo.config import read_config
-from octavo.errors import ConnectionFailed
+from octavo.errors import ConnectionFailed, error_of
 
 T = TypeVar("T")
 
@@ -72,6 +73,22 @@ class Octavo(Calls):
     ) -> Any:
         """Any call, by its path: the JSON of the answer."""
         return self._call(method, path.replace("{", "{{").replace("}", "}}"), params=params, body=body)
+
+    def stream(self, path: str, body: Mapping[str, Any], *, timeout_s: float = 600.0) -> Iterator[Any]:
+        """The JSON of each server-sent event that a model call answers with."""
+        try:
+            with self.http.stream("POST", path, json=body, timeout=timeout_s) as response:
+                if not response.is_success:
+                    response.read()
+                    raise failure_of(response)
+                for line in response.iter_lines():
+                    if line.startswith("data:") and line != "data: [DONE]":
+                        event = json.loads(line[5:])
+                        if isinstance(event, dict) and event.get("error"):
+                            raise error_of(502, event, response.headers)
+                        yield event
+        except httpx2.TransportError as error:
+            raise ConnectionFailed(f"{self.config.url}: the answer broke off ({error})") from error
 
     def close(self) -> None:
         """Closes the connections."""

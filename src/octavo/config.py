@@ -82,7 +82,7 @@ def write_config(config: Config, environ: Mapping[str, str] | None = None) -> Pa
     return path
 
 
-def change_config(environ: Mapping[str, str] | None = None, **changes: str) -> Path:
+def change_config(changes: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Path:
     """Changes what is kept."""
     return write_config(replace(_kept(config_path(environ)), **changes), environ)
 

@@ -1,16 +1,16 @@
 """Every error of the SDK.
 
-    OctavoError
-      ConfigError            a setting or the configuration file cannot be used
-      ConnectionFailed       the server cannot be reached, or the connection broke
-      APIError               the server refused; `status`, `code`, `param`, `request_id` say more
-        InvalidRequest       400, 413, 422
-        AuthenticationError  401
-        PermissionDenied     403
-        NotFound             404
-        Conflict             409
-        RateLimited          429; retry after `retry_after_s`
-        ServerError          5xx
+OctavoError
+  ConfigError            a setting or the configuration file cannot be used
+  ConnectionFailed       the server cannot be reached, or the connection broke
+  APIError               the server refused; `status`, `code`, `param`, `request_id` say more
+    InvalidRequest       400, 413, 422
+    AuthenticationError  401
+    PermissionDenied     403
+    NotFound             404
+    Conflict             409
+    RateLimited          429; retry after `retry_after_s`
+    ServerError          5xx
 """
 
 from __future__ import annotations
