@@ -25,12 +25,15 @@ import orjson
 
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
+from octavo_server.governance.service import retention_days
 from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
 from octavo_server.stores.folder import control_url
 from octavo_server.stores.spool import Entry, SpoolReader
-from octavo_server.stores.telemetry import HttpTelemetry, Telemetry
+from octavo_server.stores.telemetry import HttpTelemetry, Telemetry, migrate
+from octavo_server.traces.service import TraceIngest
+from octavo_server.traces.store import MIGRATIONS, SpanStore
 
 log = logging.getLogger("octavo.worker")
 
@@ -38,6 +41,7 @@ IDLE_S = 30.0
 """How long the drain sleeps when nothing comes; a commit to the spool wakes it at once."""
 _RETRY_S = (0.2, 1.0, 5.0)
 _BATCH_BYTES = 16 << 20
+_RETENTION_KNOWN_S = 10.0
 _LAUNCH_AGAIN_S = 10.0
 
 
@@ -154,12 +158,41 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         telemetry = _open_telemetry(settings, stack)
         control = ControlStore(control_url(settings))
         stack.callback(control.close)
+        await migrate(telemetry.engine, MIGRATIONS)
         tell({"ready": True, "url": telemetry.url, "token": telemetry.token})
         retention: dict[str, Step] = {"sessions": partial(forget_expired, control, SystemClock())}
         threading.Thread(
             target=_start_workflows, args=(settings, retention), name="octavo-workflows", daemon=True
         ).start()
-        await stopping.wait()
+        reader = SpoolReader(settings.data_dir / "spool.db")
+        stack.callback(reader.close)
+        ingest = TraceIngest(SpanStore(telemetry.engine), retention=_Retention(control).days)
+        waking = loop.create_task(_wake_at_the_end(reader, stopping))
+        stack.callback(waking.cancel)
+        await drain(reader, ingest.store, stopping, lambda message: tell({"message": message}))
+
+
+async def _wake_at_the_end(reader: SpoolReader, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    reader.wake()
+
+
+class _Retention:
+    """Days by project, looked up again every few seconds: a batch must not wait for the control store."""
+
+    def __init__(self, control: ControlStore) -> None:
+        self._control = control
+        self._days: dict[str, int] = {}
+        self._read_at = float("-inf")
+
+    def days(self) -> dict[str, int]:
+        if time.monotonic() - self._read_at > _RETENTION_KNOWN_S:
+            try:
+                self._days = retention_days(self._control)
+            except OctavoError as error:
+                log.warning("the projects' retention cannot be read: %s", error.message)
+            self._read_at = time.monotonic()
+        return self._days
 
 
 class _Opened(NamedTuple):

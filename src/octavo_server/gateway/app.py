@@ -55,16 +55,23 @@ class Gateway:
         self._pipeline = pipeline or Pipeline(upstream=upstream, recorder=recorder, clock=clock)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        await self.serve(scope["path"], None, scope, receive, send)
+
+    async def serve(
+        self, path: str, grant: KeyGrant | None, scope: MutableMapping[str, Any], receive: Any, send: Any
+    ) -> None:
+        """Serves `path` to the holder of `grant`, or to whom the request's own API key says when it is None."""
         reply = Reply(receive, send)
         self._in_flight += 1
         try:
-            await self._serve(scope, receive, reply)
+            await self._serve(path, grant, scope, receive, reply)
         finally:
             self._in_flight -= 1
             reply.close()
 
-    async def _serve(self, scope: MutableMapping[str, Any], receive: Any, reply: Reply) -> None:
-        path: str = scope["path"]
+    async def _serve(
+        self, path: str, grant: KeyGrant | None, scope: MutableMapping[str, Any], receive: Any, reply: Reply
+    ) -> None:
         endpoint = ENDPOINTS.get(path)
         request_id = new_id("req")
         try:
@@ -72,7 +79,8 @@ class Gateway:
                 raise Unavailable(f"{self._max_in_flight} calls are already on their way through this gateway.")
             headers = _headers(scope)
             tables = self._current()
-            grant = self._authenticate(headers, tables)
+            if grant is None:
+                grant = self._authenticate(headers, tables)
             if endpoint is None:
                 await self._serve_other(scope, grant, tables, reply, request_id)
                 return

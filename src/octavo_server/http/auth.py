@@ -75,30 +75,30 @@ class Gate:
         self._public_host = urlsplit(public_url).netloc
         self._note_use = note_use
 
-    async def admit(self, scope: Scope, headers: dict[str, str], request_id: str) -> tuple[str, Principal | None]:
-        """The path template of the request's route and its caller, None for public routes. A request that no route
-        takes passes as it is: it is answered 404 or 405. Raises the reason of a refusal."""
-        rule, params = self._match(scope["method"], scope["path"])
+    def find(self, method: str, path: str) -> Rule | None:
+        """The rule of the route that takes such a request, if one does."""
+        return next((rule for rule in self._rules if method in rule.methods and rule.pattern.match(path)), None)
+
+    async def admit(
+        self, rule: Rule | None, scope: Scope, headers: dict[str, str], request_id: str
+    ) -> Principal | None:
+        """The caller of the request; None for public routes. A request that no route takes passes as it is: it is
+        answered 404 or 405. Raises the reason of a refusal."""
         if rule is None:
-            return "(none)", None
+            return None
         if rule.permission is Permission.PUBLIC:
             if scope["method"] not in _SAFE:
                 self._check_origin(headers)
-            return rule.path, None
-        about = params.get("project_id") or headers.get("x-octavo-project") or None
+            return None
+        found = rule.pattern.match(scope["path"])
+        about = (found.groupdict() if found else {}).get("project_id") or headers.get("x-octavo-project") or None
         if headers.get("authorization") or headers.get("x-api-key"):
             principal = self._of_key(headers, about)
         else:
             principal = await self._of_session(scope["method"], headers, about, rule.permission)
         if not principal.may(rule.permission):
             raise Forbidden(_refusal(principal, rule.permission))
-        return rule.path, replace(principal, request_id=request_id)
-
-    def _match(self, method: str, path: str) -> tuple[Rule | None, dict[str, str]]:
-        for rule in self._rules:
-            if method in rule.methods and (found := rule.pattern.match(path)):
-                return rule, found.groupdict()
-        return None, {}
+        return replace(principal, request_id=request_id)
 
     def _of_key(self, headers: dict[str, str], about: str | None) -> Principal:
         snapshot = self._snapshots.current

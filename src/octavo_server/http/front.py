@@ -75,10 +75,10 @@ class Front:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         answer = _Answer(send, request_id)
-        route = "(none)"
+        rule = self._gate.find(scope["method"], scope["path"])
         try:
             _check_head(scope)
-            route, principal = await self._gate.admit(scope, headers, request_id)
+            principal = await self._gate.admit(rule, scope, headers, request_id)
             scope["state"] = {**scope.get("state", {}), "request_id": request_id, "principal": principal}
             limit = self._max_otlp_body if scope["path"] in OTLP_PATHS else self._max_body
             await self._api(scope, _Body(receive, headers, limit).receive, answer.send)
@@ -90,6 +90,7 @@ class Front:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             await answer.finish(scope, receive, internal_problem(request_id))
         finally:
+            route = rule.path if rule else "(none)"
             self._metrics.request(scope["method"][:16], route, answer.status, self._clock() - started)
 
 

@@ -108,6 +108,10 @@ class Health:
             accounting=view_of(await to_thread.run_sync(self._accounting)),
         )
 
+    async def accounting(self) -> AccountingView:
+        """What became of all records."""
+        return view_of(await to_thread.run_sync(self._accounting))
+
     async def metrics(self) -> str:
         """Prometheus' text."""
         accounting = await to_thread.run_sync(self._accounting)
@@ -135,6 +139,11 @@ def build_api_router(health: Health, live: Live) -> APIRouter:
     async def read_server() -> ServerView:
         """The server's version, the state of its stores and its worker, and what became of all records."""
         return await health.server()
+
+    @router.get("/accounting", **allows(Permission.ANY))
+    async def read_accounting() -> AccountingView:
+        """What became of all records: accepted, stored, rejected, dropped, and how many wait."""
+        return await health.accounting()
 
     @router.get(
         "/live",

@@ -85,7 +85,7 @@ async def _announced(
     for line in server.greetings:
         _say(line)
     late = "" if ready.result() else "; the telemetry store is still starting"
-    _say(f"Octavo is ready at {_url(settings)} (started in {time.monotonic() - started:.1f} s{late})")
+    _say(f"Octavo is ready at {base_url(settings)} (started in {time.monotonic() - started:.1f} s{late})")
     return True
 
 
@@ -134,7 +134,7 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def _url(settings: Settings) -> str:
+def base_url(settings: Settings) -> str:
     if settings.public_url:
         return settings.public_url
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104

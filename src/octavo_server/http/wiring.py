@@ -39,6 +39,7 @@ from octavo_server.http.key_use import KeyUse
 from octavo_server.http.live import Live
 from octavo_server.http.local import LocalModel
 from octavo_server.http.metrics import Metrics
+from octavo_server.http.playground import build_router as playground_router
 from octavo_server.http.prober import HttpProber
 from octavo_server.http.recorder import SpoolRecorder
 from octavo_server.http.snapshots import Snapshots
@@ -51,6 +52,9 @@ from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
+from octavo_server.traces.routes import build_router as traces_router
+from octavo_server.traces.service import Traces
+from octavo_server.traces.store import SpanStore
 
 log = logging.getLogger("octavo")
 
@@ -67,6 +71,7 @@ class Rooms:
     counters: Counters
     governance: Governance
     costs: Costs
+    traces: Traces
 
 
 class Server:
@@ -100,7 +105,6 @@ class Server:
             accounting=rooms.spool.accounting,
             metrics=self._metrics,
         )
-        app = build_api(settings, rooms, health, self.live)
         recorder = SpoolRecorder(rooms.spool, self._metrics, self._key_use.note, strict=settings.recording == "strict")
         self.gateway = Gateway(
             snapshots=self._holder,
@@ -109,6 +113,7 @@ class Server:
             clock=clock,
             max_body_bytes=settings.max_body_mb << 20,
         )
+        app = build_api(settings, rooms, self.gateway, health, self.live)
         self.front = Front(
             gateway=self.gateway,
             api=app,
@@ -217,7 +222,7 @@ class Server:
         self._tasks.append(asyncio.create_task(work))
 
 
-def build_api(settings: Settings, rooms: Rooms, health_: Health, live: Live) -> FastAPI:
+def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Health, live: Live) -> FastAPI:
     """The control API over the rooms. Every room that has routes is listed here."""
     api: list[APIRouter] = [
         governance_router(
@@ -226,6 +231,8 @@ def build_api(settings: Settings, rooms: Rooms, health_: Health, live: Live) -> 
             session_hours=settings.session_hours,
         ),
         costs_router(rooms.costs),
+        traces_router(rooms.traces),
+        playground_router(gateway),
         health.build_api_router(health_, live),
     ]
     root = [health.build_router(health_, metrics_public=settings.metrics_public)]
@@ -238,14 +245,22 @@ def openapi_text() -> str:
         settings = Settings(data_dir=Path(folder))
         rooms = _open_rooms(settings, SystemClock(), Upstream())
         try:
+            metrics = Metrics()
             nothing = Health(
                 version="",
                 checks={},
                 worker=lambda: WorkerStatus(state="apart"),
                 accounting=rooms.spool.accounting,
-                metrics=Metrics(),
+                metrics=metrics,
             )
-            document = describe(build_api(settings, rooms, nothing, Live(lambda: (0, 0))))
+            gateway = Gateway(
+                snapshots=SnapshotHolder(),
+                upstream=Upstream(),
+                recorder=SpoolRecorder(rooms.spool, metrics, lambda _: None, strict=False),
+                clock=SystemClock(),
+                max_body_bytes=settings.max_body_mb << 20,
+            )
+            document = describe(build_api(settings, rooms, gateway, nothing, Live(lambda: (0, 0))))
         finally:
             rooms.spool.close()
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"
@@ -273,6 +288,7 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         spool=Spool(settings.data_dir / "spool.db", settings.spool_max_mb << 20),
         governance=governance,
         costs=costs,
+        traces=Traces(SpanStore(telemetry), clock.now),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -185,4 +186,4 @@ class GatewayCall(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     price_known: bool
     # What the caller said about the call: session_id, user_id, tags, metadata, trace_name, name. Kept in every mode
     # but none, since it is not content.
-    context: dict[str, JSON] = {}
+    context: dict[str, Any] = {}

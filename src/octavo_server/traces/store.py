@@ -197,6 +197,10 @@ class Scope:
         return " AND ".join(parts), params
 
 
+# A result's column may have the name of the column it is made of.
+_BY_COLUMN = {"prefer_column_name_to_alias": 1}
+
+
 class SpanStore:
     """The queries over spans."""
 
@@ -226,6 +230,7 @@ class SpanStore:
             f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
             " AND trace_id IN {ids:Array(String)} GROUP BY trace_id",
             {"project": scope.project_id, "ids": [row["trace_id"] for row in found]},
+            settings=_BY_COLUMN,
         )
         by_id = {row["trace_id"]: row for row in rows}
         return [{**by_id[row["trace_id"]], "position": row["first"]} for row in found if row["trace_id"] in by_id]
@@ -236,6 +241,7 @@ class SpanStore:
             f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
             " AND trace_id = {id:String} GROUP BY trace_id",
             {"project": project_id, "id": trace_id},
+            settings=_BY_COLUMN,
         )
         return rows[0] if rows else None
 

@@ -90,4 +90,10 @@ class Governance:
         )
 
 
-__all__ = ["Governance", "SnapshotParts"]
+def retention_days(control: ControlStore) -> dict[str, int]:
+    """How long each project keeps its telemetry, by project id."""
+    with control.read() as sql:
+        return {project.id: project.retention_days for project in store.list_projects(sql)}
+
+
+__all__ = ["Governance", "SnapshotParts", "retention_days"]
