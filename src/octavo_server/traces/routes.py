@@ -218,7 +218,7 @@ def build_router(traces: Traces) -> APIRouter:
         return _span(await traces.read_span(caller.project, span_id, trace_id))
 
     @router.get("/metrics", **allows(Permission.TRACES_READ))
-    async def read_metrics(
+    async def query_metrics(
         caller: Caller,
         search: Searched,
         measures: Annotated[str, Query(max_length=1000, description="Comma-separated")] = "count",
@@ -238,7 +238,7 @@ def build_router(traces: Traces) -> APIRouter:
         )
 
     @router.get("/metrics/count", **allows(Permission.TRACES_READ))
-    async def count(caller: Caller) -> CountOut:
+    async def count_stored(caller: Caller) -> CountOut:
         """How many traces and spans can be queried now, exactly."""
         return CountOut(**await traces.count(caller.project))
 
