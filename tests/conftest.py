@@ -94,10 +94,10 @@ def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTelemetry
 
 @pytest.fixture
 def empty_chdb(chdb: EmbeddedTelemetry) -> EmbeddedTelemetry:
-    """chDB without tables."""
+    """chDB without tables (dropped without SYNC, which waits for ever on what an idle connection last read)."""
     names = chdb.run("SELECT name FROM system.tables WHERE database = 'default'", output="TSV").decode().split()
     for name in names:
-        chdb.run(f"DROP TABLE {name} SYNC")
+        chdb.run(f"DROP TABLE {name}")
     return chdb
 
 

@@ -52,7 +52,7 @@ _NOT_SETTINGS = frozenset(
         "cancel_http_readonly_queries_on_client_close",
     ]
 )
-_STATUS = {60: 404, 62: 400, 81: 404, 115: 400, 457: 400, 516: 403}
+_STATUS = {46: 404, 47: 404, 60: 404, 62: 400, 81: 404, 115: 404, 457: 400, 516: 403}
 _MAX_BODY = 1 << 30
 _IDLE_S = 60.0
 
