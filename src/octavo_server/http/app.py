@@ -78,21 +78,22 @@ def _declare_schemas(document: dict[str, Any]) -> None:
 def _declare_answers(operation: dict[str, Any]) -> None:
     permission = operation.get(PERMISSION_KEY)
     responses = operation["responses"]
-    takes_input = responses.pop("422", None) is not None
-    if takes_input or "requestBody" in operation:
-        responses["400"] = _problem("Malformed, or a value is out of range")
+    responses.pop("422", None)
+    if "parameters" in operation or "requestBody" in operation:
+        _add_problem(responses, "400", "Malformed, or a value is out of range")
     if "requestBody" in operation:
-        responses["413"] = _problem("The body is too large")
+        _add_problem(responses, "413", "The body is too large")
     if permission != Permission.PUBLIC.value:
         operation["security"] = [{"session": []}, {"bearer": []}, {"basic": []}]
-        responses["401"] = _problem("No or wrong credentials")
-        responses["403"] = _problem("Not allowed")
-    responses.setdefault("default", _problem("Any other refusal"))
+        _add_problem(responses, "401", "No or wrong credentials")
+        _add_problem(responses, "403", "Not allowed")
+    _add_problem(responses, "default", "Any other refusal")
 
 
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{_PROBLEM}"}
-    return {"description": description, "content": {errors.PROBLEM_JSON: {"schema": schema}}}
+def _add_problem(responses: dict[str, Any], status: str, description: str) -> None:
+    """Beside what the route itself declares for this status."""
+    response = responses.setdefault(status, {"description": description})
+    response.setdefault("content", {})[errors.PROBLEM_JSON] = {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

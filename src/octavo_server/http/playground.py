@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from starlette.types import Receive, Scope, Send
 
+from octavo_server.core.errors import Forbidden
 from octavo_server.edge.access import Caller, Permission, allows
 from octavo_server.gateway.app import Gateway
 from octavo_server.governance.model import KeyGrant
 
 _PATH = "/v1/chat/completions"
 _ENVIRONMENT = "development"
+_REFUSAL = {"content": {"application/json": {}}, "description": "A refusal, in OpenAI's shape"}
 
 
 class _Corridor(Response):
@@ -35,14 +37,18 @@ def build_router(gateway: Gateway) -> APIRouter:
         "/playground/chat/completions",
         response_class=Response,
         responses={
-            200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "As the gateway answers"}
+            200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "As the gateway answers"},
+            **dict.fromkeys((400, 401, 403, 413, "default"), _REFUSAL),
         },
         **allows(Permission.GATEWAY_CALL),
     )
     async def run_playground(
         caller: Caller, x_octavo_environment: Annotated[str, Header(max_length=40)] = _ENVIRONMENT
     ) -> Response:
-        """A chat completion in the project's name; body and answer are those of POST /v1/chat/completions."""
+        """A chat completion in the project's name; body and answer are those of POST /v1/chat/completions, which is
+        also where an API key belongs."""
+        if caller.kind != "user":
+            raise Forbidden("The playground is for people; send the same body to /v1/chat/completions.")
         return _Corridor(
             gateway,
             KeyGrant(
