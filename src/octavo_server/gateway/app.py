@@ -18,7 +18,7 @@ from octavo_server.gateway.pipeline import ENDPOINTS, Pipeline, Tables
 from octavo_server.gateway.problems import Problem, problem_of_error, render
 from octavo_server.gateway.providers.base import CHAT
 from octavo_server.gateway.recording import Recorder
-from octavo_server.gateway.reply import ClientGone, Reply, read_body
+from octavo_server.gateway.reply import ClientGone, Reply, Watch
 from octavo_server.gateway.request import read_call
 from octavo_server.gateway.snapshot import SnapshotHolder
 from octavo_server.gateway.upstream import Upstream
@@ -49,7 +49,7 @@ class Gateway:
         self._clock = clock
         self._max_body = max_body_bytes
         self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._watch = Watch()
         self._shipped = shipped or ShippedTable()
         self._tables = Tables(snapshots.current, self._shipped)
         self._pipeline = pipeline or Pipeline(upstream=upstream, recorder=recorder, clock=clock)
@@ -62,20 +62,17 @@ class Gateway:
     ) -> None:
         """Serves `path` to the holder of `grant`, or to whom the request's own API key says when it is None."""
         reply = Reply(receive, send)
-        self._in_flight += 1
+        self._watch.add(reply)
         try:
-            await self._serve(path, grant, scope, receive, reply)
+            await self._serve(path, grant, scope, reply)
         finally:
-            self._in_flight -= 1
-            reply.close()
+            self._watch.remove(reply)
 
-    async def _serve(
-        self, path: str, grant: KeyGrant | None, scope: MutableMapping[str, Any], receive: Any, reply: Reply
-    ) -> None:
+    async def _serve(self, path: str, grant: KeyGrant | None, scope: MutableMapping[str, Any], reply: Reply) -> None:
         endpoint = ENDPOINTS.get(path)
         request_id = new_id("req")
         try:
-            if self._in_flight > self._max_in_flight:
+            if len(self._watch) > self._max_in_flight:
                 raise Unavailable(f"{self._max_in_flight} calls are already on their way through this gateway.")
             headers = _headers(scope)
             tables = self._current()
@@ -86,7 +83,7 @@ class Gateway:
                 return
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"{scope['method'][:10]} {path} is not served; use POST.")
-            body = await read_body(receive, headers, self._max_body)
+            body = await reply.read_body(headers, self._max_body)
             call = read_call(endpoint, body, headers)
         except ClientGone:
             return
@@ -103,12 +100,15 @@ class Gateway:
         return tables
 
     def _authenticate(self, headers: dict[str, str], tables: Tables) -> KeyGrant:
-        grant = authenticate(
-            tables.snapshot.keys, headers.get("authorization"), headers.get("x-api-key"), self._clock.now()
-        )
+        authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
+        known = tables.grants.get((authorization, api_key))
+        if known is not None:
+            return known
+        grant = authenticate(tables.snapshot.keys, authorization, api_key, self._clock.now())
         require_scope(grant, Permission.GATEWAY_CALL)
         if grant.project_id not in tables.snapshot.projects:
             raise Forbidden("The project of this API key is gone.")
+        tables.remember(authorization, api_key, grant)
         return grant
 
     async def _serve_other(

@@ -47,15 +47,20 @@ from octavo_server.traces.model import CaptureMode, GatewayCall, Usage
 
 T = TypeVar("T")
 
+_TOTAL = "total"
+_FIRST_BYTE = "first byte"
+
 _BACKOFF_S = 0.25
 _BACKOFF_MOST_S = 4.0
 _PATIENCE_S = 20.0
 """A provider that asks for a longer pause than this is left for the next in the chain."""
 _DRAIN_S = 1.0
+_KNOWN_CREDENTIALS = 10_000
 _KEPT_BYTES = 16 << 20
 _ELSEWHERE = frozenset({401, 403, 404})
 """Refusals that another connection may not share."""
 _CLIENT_GONE = 499
+_WITH_USAGE = frozenset({"finish", "usage", "done"})
 
 _PROVIDER_MODELS = {kind: provider.models for kind, provider in PROVIDERS.items()}
 
@@ -68,6 +73,13 @@ class Tables:
         self.router = Router(snapshot.routes, snapshot.connections, _PROVIDER_MODELS)
         self.prices = PriceBook(snapshot.price_rules, shipped)
         self.masks = {project.id: Masks(project) for project in snapshot.projects.values() if project.masks}
+        self.grants: dict[tuple[str | None, str | None], KeyGrant] = {}
+
+    def remember(self, authorization: str | None, api_key: str | None, grant: KeyGrant) -> None:
+        """Saves looking up the same credentials again while this snapshot lasts; a key that expires is always looked
+        at anew."""
+        if grant.expires_at is None and len(self.grants) < _KNOWN_CREDENTIALS:
+            self.grants[authorization, api_key] = grant
 
 
 class _Failed(Exception):
@@ -143,16 +155,17 @@ class Pipeline:
         )
         try:
             plan = _plan(state)
-            async with asyncio.timeout(plan.timeouts.total_s):
-                await (self._run_stream(state, plan) if call.stream else self._run_plain(state, plan))
+            reply.limit(_TOTAL, plan.timeouts.total_s)
+            await (self._run_stream(state, plan) if call.stream else self._run_plain(state, plan))
         except OctavoError as error:
             await self._refuse(state, problem_of_error(error))
         except _Failed as failed:
             await self._refuse(state, failed.problem)
-        except TimeoutError:
-            error = UpstreamTimeout("The provider did not complete its answer within the route's total timeout.")
-            await self._refuse(state, problem_of_error(error))
         except asyncio.CancelledError:
+            if reply.calm(_TOTAL):
+                late = UpstreamTimeout("The provider did not complete its answer within the route's total timeout.")
+                await self._refuse(state, problem_of_error(late))
+                return
             if not reply.client_gone:
                 raise
             self._settle(state)
@@ -174,17 +187,16 @@ class Pipeline:
 
     async def _run_stream(self, state: _State, plan: RoutePlan) -> None:
         async def once(exchange: Exchange) -> _Opened:
-            async with asyncio.timeout(plan.timeouts.first_byte_s):
-                upstream = await self._upstream.open(exchange.request, plan.timeouts)
+            state.reply.limit(_FIRST_BYTE, plan.timeouts.first_byte_s)
+            upstream = await self._upstream.open(exchange.request, plan.timeouts)
             try:
                 if upstream.status >= 300 or "event" not in upstream.content_type:
-                    async with asyncio.timeout(plan.timeouts.first_byte_s):
-                        answer = await upstream.read_whole()
-                    _check(exchange, answer)
+                    _check(exchange, await upstream.read_whole())
                     raise UpstreamError("The provider answered something else than the stream that was asked for.")
             except BaseException:
                 await upstream.close()
                 raise
+            state.reply.limit(_FIRST_BYTE, None)
             return _Opened(upstream, exchange.stream())
 
         state.reply.keep_alive(lambda: _stream_headers(state))
@@ -234,12 +246,12 @@ class Pipeline:
         """The bytes of some events, the cost added to the one that carries usage."""
         if not state.first_token_ns and any(event.kind == "content" for event in events):
             state.first_token_ns = self._clock.now_ns()
+        if state.facts.usage is None:
+            return events[0].data if len(events) == 1 else b"".join([event.data for event in events])
         pieces = []
         for event in events:
             data = event.data
-            if state.facts.usage is not None and (
-                event.kind in ("finish", "usage", "done") or data.startswith(b"event: message_delta")
-            ):
+            if event.kind in _WITH_USAGE or data.startswith(b"event: message_delta"):
                 self._settle(state)
                 data = with_cost(data, state.cost_nano)
             pieces.append(data)
@@ -274,8 +286,8 @@ class Pipeline:
                     problem = problem_of_error(error)
                 except UpstreamError as error:
                     problem = problem_of_error(error)
-                except TimeoutError:
-                    if _total_is_over():
+                except asyncio.CancelledError:
+                    if not state.reply.calm(_FIRST_BYTE):
                         raise
                     problem = problem_of_error(UpstreamTimeout("The provider did not begin to answer in time."))
                 except _Failed as failed:
@@ -403,12 +415,6 @@ def _check(exchange: Exchange, answer: UpstreamReply) -> None:
 def _refused_here(problem: Problem) -> bool:
     """Whether only this connection cannot express the request (our own Invalid), so that the next one may."""
     return problem.error_class == "invalid_request" and problem.type == Invalid.type and problem.code == Invalid.code
-
-
-def _total_is_over() -> bool:
-    """Tells the total timeout's cancellation, which must go through, from an attempt's own timeout."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _drain(upstream: UpstreamStream) -> None:

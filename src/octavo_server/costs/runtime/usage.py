@@ -18,6 +18,7 @@ from octavo_server.traces.model import Usage
 _MOST = 2**31 - 1
 
 _NONE: Mapping[str, Any] = {}
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 def normalise_usage(wire: str, usage: Mapping[str, Any] | None) -> Usage:
@@ -39,6 +40,12 @@ def _wire_of(usage: Mapping[str, Any]) -> str:
 
 
 def _openai(usage: Mapping[str, Any]) -> Usage:
+    if usage.keys() == _PLAIN:
+        # The usual case by far, and the hot path's: what follows would come to the same.
+        prompt, completion, total = usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]
+        counted = type(prompt) is int and type(completion) is int and 0 <= prompt <= _MOST and 0 <= completion <= _MOST
+        if counted and total == prompt + completion > 0:
+            return Usage(input=prompt, output=completion)
     named_input = "prompt_tokens" not in usage and "completion_tokens" not in usage  # the Responses and Images APIs
     prompt = _count(usage.get("input_tokens" if named_input else "prompt_tokens"))
     completion = _count(usage.get("output_tokens" if named_input else "completion_tokens"))
