@@ -1,0 +1,367 @@
+/** How the project is doing now: health, traffic, latency, tokens, cost, what failed, what came last. */
+import { IconActivity } from "@tabler/icons-react";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type ReactNode, useMemo } from "react";
+import { take, useApi } from "../../api/client";
+import { useHere } from "../../shell/sessionContext";
+import { useScope } from "../../shell/scope";
+import { Money, PageHead, Panel, Pill, StatusDot, Time } from "../../ui/atoms";
+import { Chart, type ChartSpec } from "../../ui/Chart";
+import { FirstCall } from "../../ui/FirstCall";
+import { compact, duration, integer, percent, uptime, usd } from "../../ui/format";
+import { Bone, Empty, Loaded } from "../../ui/states";
+import ui from "../../ui/ui.module.css";
+import css from "./home.module.css";
+import { perModel, perStatus, rowsOf, series, timeOf, total, type Row } from "./series";
+
+const MEASURES = "count,error_rate,latency_p50,latency_p95,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
+
+function useMetrics(measures: string, dimensions: string, interval: "auto" | "none") {
+  const { api, project } = useApi();
+  const scope = useScope();
+  return useQuery({
+    queryKey: [project, "metrics", measures, dimensions, interval, scope.key, "live"],
+    queryFn: async () => {
+      const bounds = scope.bounds();
+      const metrics = await take(
+        api.GET("/api/v1/metrics", {
+          params: {
+            query: {
+              measures,
+              interval,
+              ...bounds,
+              ...(dimensions && { dimensions }),
+              ...(scope.env && { environment: scope.env }),
+            },
+          },
+        }),
+      );
+      return { rows: rowsOf(metrics), intervalMs: (metrics.interval_s ?? 0) * 1000, bounds };
+    },
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function Home() {
+  const { project } = useHere();
+  return (
+    <div className={css.page}>
+      <PageHead title={project.name} note={<Counts />}>
+        <HealthStrip />
+      </PageHead>
+      <Overview />
+    </div>
+  );
+}
+
+function Counts() {
+  const { api, project } = useApi();
+  const { data } = useQuery({
+    queryKey: [project, "count", "live"],
+    queryFn: () => take(api.GET("/api/v1/metrics/count")),
+  });
+  if (!data) return <Bone width={140} />;
+  return (
+    <span className="num">
+      {integer(data.traces)} traces, {integer(data.spans)} spans kept
+    </span>
+  );
+}
+
+function HealthStrip() {
+  const { api, project } = useApi();
+  const { data, error } = useQuery({
+    queryKey: [project, "server", "live"],
+    queryFn: () => take(api.GET("/api/v1/server")),
+    placeholderData: keepPreviousData,
+  });
+  if (error && !data) return <Pill tone="bad">server unreachable</Pill>;
+  if (!data) return <Bone width={260} height={20} />;
+  const accounting = data.accounting;
+  const lost = accounting ? accounting.dropped + accounting.rejected : 0;
+  return (
+    <div className={css.health}>
+      {Object.entries(data.stores).map(([name, state]) => (
+        <span key={name} className={css.part} title={`${name}: ${state}`}>
+          <StatusDot tone={state === "ok" ? "good" : "bad"} label={`${name}: ${state}`} />
+          {name}
+        </span>
+      ))}
+      <span className={css.part} title={data.worker.message || `worker ${data.worker.state}, ${data.worker.restarts} restarts`}>
+        <StatusDot tone={["ready", "apart"].includes(data.worker.state) ? "good" : "bad"} label={data.worker.state} />
+        worker
+      </span>
+      {accounting && (
+        <span
+          className={css.accounting}
+          title={`accepted ${accounting.accepted}, stored ${accounting.stored}, rejected ${accounting.rejected}, dropped ${accounting.dropped}`}
+        >
+          <b>{compact(accounting.stored)}</b> stored
+          {accounting.pending > 0 && (
+            <>
+              {" "}
+              · <b>{compact(accounting.pending)}</b> pending
+            </>
+          )}
+          {" · "}
+          <span data-lost={lost > 0}>
+            <b>{compact(lost)}</b> lost
+          </span>
+        </span>
+      )}
+      <span className={css.accounting} title={`version ${data.version}`}>
+        up {uptime(data.uptime_s)}
+      </span>
+    </div>
+  );
+}
+
+function Overview() {
+  const all = useMetrics(MEASURES, "", "none");
+  const over = useMetrics(MEASURES, "", "auto");
+  const byStatus = useMetrics("count", "status", "auto");
+  const byModel = useMetrics("count,cost_usd,total_tokens", "model", "auto");
+  const models = useMetrics("count,error_rate,latency_p50,latency_p95,total_tokens,cost_usd", "model", "none");
+  const scope = useScope();
+  const zoom = useMemo(
+    () => (from: number, to: number) =>
+      scope.set({ range: undefined, from: new Date(from).toISOString(), to: new Date(to).toISOString() }),
+    [scope],
+  );
+  const specs = useMemo(() => {
+    if (!over.data || !byStatus.data || !byModel.data) return null;
+    const base = (bounds: { from: string; to: string }, intervalMs: number) => ({
+      from: timeOf(bounds.from),
+      to: timeOf(bounds.to),
+      intervalMs,
+      onZoom: zoom,
+    });
+    const shared = base(over.data.bounds, over.data.intervalMs);
+    const rows = over.data.rows;
+    const step = over.data.intervalMs;
+    const one = (name: string, measure: string, color: string, kind: "line" | "area" | "bar" = "line") => ({
+      name,
+      color,
+      kind,
+      points: series(rows, measure, step, shared.from, shared.to, kind === "bar"),
+    });
+    return {
+      calls: { ...shared, series: perStatus(byStatus.data, shared), format: compact, stack: true },
+      errors: { ...shared, series: [one("errors", "error_rate", "--s5", "area")], format: percent },
+      latency: {
+        ...shared,
+        series: [one("p50", "latency_p50", "--s1"), one("p95", "latency_p95", "--s2")],
+        format: duration,
+      },
+      ttft: { ...shared, series: [one("p50", "ttft_p50", "--s3"), one("p95", "ttft_p95", "--s4")], format: duration },
+      tokens: {
+        ...shared,
+        series: [one("input", "input_tokens", "--s1", "bar"), one("output", "output_tokens", "--s2", "bar")],
+        format: compact,
+        stack: true,
+      },
+      cost: { ...shared, series: perModel(byModel.data, "cost_usd", shared), format: usd, stack: true },
+    } satisfies Record<string, ChartSpec>;
+  }, [over.data, byStatus.data, byModel.data, zoom]);
+  if (all.error && !all.data) return <Loaded query={all}>{() => null}</Loaded>;
+  const sums = all.data?.rows[0];
+  const none = all.data !== undefined && total(all.data.rows, "count") === 0;
+  if (none)
+    return (
+      <Panel>
+        <Empty icon={IconActivity} title="Quiet so far in this range">
+          <p>Point any client at this server. The first call appears here within a second.</p>
+          <FirstCall />
+        </Empty>
+      </Panel>
+    );
+  return (
+    <>
+      <div className={css.stats}>
+        <Stat label="Calls" value={sums && compact(num(sums, "count"))} />
+        <Stat
+          label="Error rate"
+          value={sums && percent(num(sums, "error_rate"))}
+          tone={sums && num(sums, "error_rate") > 0.05 ? "bad" : undefined}
+        />
+        <Stat
+          label="Latency"
+          value={sums && duration(num(sums, "latency_p50"))}
+          note={sums && `p95 ${duration(num(sums, "latency_p95"))}`}
+        />
+        <Stat
+          label="First token"
+          value={sums && duration(maybe(sums, "ttft_p50"))}
+          note={sums && `p95 ${duration(maybe(sums, "ttft_p95"))}`}
+        />
+        <Stat
+          label="Tokens"
+          value={sums && compact(num(sums, "total_tokens"))}
+          note={sums && `${compact(num(sums, "output_tokens"))} out`}
+        />
+        <Stat label="Cost" value={sums && <Money value={text(sums, "cost_usd")} short />} note="known prices" />
+      </div>
+      <div className={css.charts}>
+        <Tile title="Calls" note="by status" spec={specs?.calls} />
+        <Tile title="Latency" note="p50, p95" spec={specs?.latency} />
+        <Tile title="Cost" note="by model" spec={specs?.cost} />
+        <Tile title="Error rate" spec={specs?.errors} />
+        <Tile title="Time to first token" note="p50, p95" spec={specs?.ttft} />
+        <Tile title="Tokens" note="input, output" spec={specs?.tokens} />
+      </div>
+      <div className={css.lower}>
+        <Panel title="Top models" flush>
+          <Loaded query={models} rows={5}>
+            {(data) => <Models rows={data.rows} />}
+          </Loaded>
+        </Panel>
+        <Recent title="Recent errors" errors />
+        <Recent title="Recent traces" />
+      </div>
+    </>
+  );
+}
+
+function num(row: Row, column: string): number {
+  return Number(row[column] ?? 0);
+}
+
+function maybe(row: Row, column: string): number | null {
+  return row[column] === null || row[column] === undefined ? null : Number(row[column]);
+}
+
+function text(row: Row, column: string): string | null {
+  const value = row[column];
+  return value === null || value === undefined ? null : String(value);
+}
+
+function Stat({ label, value, note, tone }: { label: string; value: ReactNode; note?: ReactNode; tone?: "bad" }) {
+  return (
+    <div className={css.stat} data-tone={tone}>
+      <span>{label}</span>
+      <b className="num">{value ?? <Bone width={64} height={18} />}</b>
+      <small className="num">{note}</small>
+    </div>
+  );
+}
+
+function Tile({ title, note, spec }: { title: string; note?: string; spec: ChartSpec | undefined }) {
+  return (
+    <Panel
+      title={title}
+      note={note}
+      actions={
+        spec &&
+        spec.series.length > 1 && (
+          <span className={css.legend}>
+            {spec.series.slice(0, 4).map((one) => (
+              <span key={one.name}>
+                <i style={{ background: `var(${one.color})` }} />
+                {one.name}
+              </span>
+            ))}
+          </span>
+        )
+      }
+    >
+      {spec ? <Chart spec={spec} height={164} label={title} /> : <Bone width="100%" height={164} />}
+    </Panel>
+  );
+}
+
+function Models({ rows }: { rows: Row[] }) {
+  const sorted = rows
+    .filter((row) => text(row, "model"))
+    .sort((one, other) => num(other, "count") - num(one, "count"))
+    .slice(0, 8);
+  const most = Math.max(1, ...sorted.map((row) => num(row, "count")));
+  return (
+    <table className={ui.table}>
+      <thead>
+        <tr>
+          <th>Model</th>
+          <th data-right>Calls</th>
+          <th data-right>Errors</th>
+          <th data-right>p95</th>
+          <th data-right>Cost</th>
+        </tr>
+      </thead>
+      <tbody>
+        {sorted.map((row) => (
+          <tr key={text(row, "model")}>
+            <td className={css.model}>
+              <i style={{ width: `${(num(row, "count") / most) * 100}%` }} />
+              <Link to="/traces" search={{ filter: `model = "${text(row, "model")}"` } as never}>
+                {text(row, "model")}
+              </Link>
+            </td>
+            <td data-right>{compact(num(row, "count"))}</td>
+            <td data-right>{percent(num(row, "error_rate"))}</td>
+            <td data-right>{duration(num(row, "latency_p95"))}</td>
+            <td data-right>
+              <Money value={text(row, "cost_usd")} short />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Recent({ title, errors }: { title: string; errors?: boolean }) {
+  const { api, project } = useApi();
+  const scope = useScope();
+  const query = useQuery({
+    queryKey: [project, "recent", errors, scope.key, "live"],
+    queryFn: () =>
+      take(
+        api.GET("/api/v1/traces", {
+          params: {
+            query: {
+              ...scope.bounds(),
+              limit: 8,
+              ...(errors && { filter: 'status = "error"' }),
+              ...(scope.env && { environment: scope.env }),
+            },
+          },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+  return (
+    <Panel
+      title={title}
+      flush
+      actions={
+        <Link to="/traces" search={(errors ? { filter: 'status = "error"' } : {}) as never} className={css.all}>
+          View all
+        </Link>
+      }
+    >
+      <Loaded query={query} rows={5}>
+        {(page) =>
+          page.data.length === 0 ? (
+            <p className={css.none}>{errors ? "Nothing failed in this range." : "None in this range."}</p>
+          ) : (
+            <ul className={css.recent}>
+              {page.data.map((trace) => (
+                <li key={trace.trace_id}>
+                  <Link to="/traces/$traceId" params={{ traceId: trace.trace_id }}>
+                    <StatusDot tone={trace.status === "error" ? "bad" : "good"} label={trace.status} />
+                    <b className="truncate">{trace.name}</b>
+                    <span className="truncate grow soft">
+                      {errors ? trace.error_message || trace.error_class : trace.input_preview}
+                    </span>
+                    <span className="num soft">{duration(trace.duration_ms)}</span>
+                    <Time value={trace.start_time} className="muted" />
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Panel>
+  );
+}

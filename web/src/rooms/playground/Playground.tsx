@@ -1,0 +1,404 @@
+/** Try a model through the gateway: the call is routed, priced and traced like any other. */
+import { ActionIcon, Button, NumberInput, SegmentedControl, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import {
+  IconColumns2,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconPlus,
+  IconPrompt,
+  IconTrash,
+} from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { take, useApi } from "../../api/client";
+import { useKeys } from "../../shell/keys";
+import { Kbd, Money, PageHead, Pill } from "../../ui/atoms";
+import { Json, Markdown, parseJson } from "../../ui/code";
+import { duration, integer } from "../../ui/format";
+import { Empty, Failure } from "../../ui/states";
+import css from "./playground.module.css";
+import { type Answer, emptyAnswer, run } from "./stream";
+
+interface Turn {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+interface Settings {
+  temperature: number | "";
+  maxTokens: number | "";
+  format: "text" | "json";
+  stream: boolean;
+  tools: string;
+}
+
+const START: Turn[] = [
+  { role: "system", content: "You are a helpful assistant. Answer briefly." },
+  { role: "user", content: "" },
+];
+
+function useModels() {
+  const { api, project } = useApi();
+  const { data } = useQuery({ queryKey: [project, "models"], queryFn: () => take(api.GET("/api/v1/models")) });
+  return [...new Set((data?.data ?? []).map((one) => one.model).filter((name) => !name.includes("*")))];
+}
+
+/** The messages of a span, when the playground was opened from one. */
+function useOrigin(load: (turns: Turn[], model: string) => void) {
+  const { api, project } = useApi();
+  const search = useSearch({ strict: false }) as { trace?: string; span?: string };
+  const { trace = "", span = "" } = search;
+  const { data } = useQuery({
+    queryKey: [project, "span", trace, span],
+    enabled: trace !== "" && span !== "",
+    queryFn: () =>
+      take(api.GET("/api/v1/spans/{span_id}", { params: { path: { span_id: span }, query: { trace_id: trace } } })),
+  });
+  const loaded = useRef("");
+  useEffect(() => {
+    if (!data || loaded.current === data.span_id) return;
+    loaded.current = data.span_id;
+    const body = parseJson(data.input) as { messages?: unknown; system?: unknown } | unknown[] | undefined;
+    const list = Array.isArray(body) ? body : Array.isArray(body?.messages) ? body.messages : undefined;
+    const turns = (list ?? [{ role: "user", content: data.input }])
+      .map((one) => one as { role?: string; content?: unknown })
+      .filter((one) => one.role === "system" || one.role === "user" || one.role === "assistant")
+      .map((one) => ({
+        role: one.role as Turn["role"],
+        content: typeof one.content === "string" ? one.content : textOf(one.content),
+      }));
+    const system = !Array.isArray(body) && typeof body?.system === "string" ? body.system : "";
+    load(system ? [{ role: "system", content: system }, ...turns] : turns, data.model_requested || data.model);
+  }, [data, load]);
+}
+
+function textOf(content: unknown): string {
+  if (!Array.isArray(content)) return "";
+  return content.map((part) => String((part as { text?: unknown }).text ?? "")).join("");
+}
+
+export function Playground() {
+  const { model: asked } = useSearch({ strict: false }) as { model?: string };
+  const models = useModels();
+  const [turns, setTurns] = useState<Turn[]>(START);
+  const [chosen, choose] = useState<string[]>([asked ?? ""]);
+  const [settings, setSettings] = useState<Settings>({
+    temperature: 0.7,
+    maxTokens: 512,
+    format: "text",
+    stream: true,
+    tools: "",
+  });
+  const [signal, fire] = useState(0);
+  const [running, setRunning] = useState(0);
+  const load = useRef((next: Turn[], model: string) => {
+    if (next.length > 0) setTurns(next);
+    if (model) choose([model]);
+  });
+  useOrigin(load.current);
+  const first = models[0];
+  useEffect(() => {
+    if (first) choose((before) => before.map((one) => one || first));
+  }, [first]);
+  const ready = turns.some((turn) => turn.content.trim() !== "") && chosen.every(Boolean);
+  const start = () => ready && running === 0 && fire((count) => count + 1);
+  useKeys({ "mod+enter": start });
+  const change = (place: number, patch: Partial<Turn>) =>
+    setTurns(turns.map((turn, at) => (at === place ? { ...turn, ...patch } : turn)));
+  return (
+    <div className={css.page}>
+      <PageHead title="Playground" note="Each run goes through the gateway and leaves a trace.">
+        <Button
+          variant="default"
+          leftSection={<IconColumns2 size={14} />}
+          onClick={() => choose(chosen.length === 1 ? [chosen[0] ?? "", models[1] ?? chosen[0] ?? ""] : [chosen[0] ?? ""])}
+        >
+          {chosen.length === 1 ? "Compare" : "One model"}
+        </Button>
+        <Button
+          leftSection={<IconPlayerPlay size={14} />}
+          onClick={start}
+          disabled={!ready}
+          loading={running > 0}
+          rightSection={<span className={css.hint}>⌘↵</span>}
+        >
+          Run
+        </Button>
+      </PageHead>
+      <div className={css.columns} data-compare={chosen.length > 1}>
+        <div className={css.editor}>
+          {turns.map((turn, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: turns are edited in place
+            <div key={place} className={css.turn} data-role={turn.role}>
+              <div className={css.turnHead}>
+                <Select
+                  aria-label={`Role of message ${place + 1}`}
+                  variant="unstyled"
+                  w={104}
+                  data={["system", "user", "assistant"]}
+                  value={turn.role}
+                  onChange={(next) => next && change(place, { role: next as Turn["role"] })}
+                />
+                <span className="grow" />
+                <ActionIcon
+                  aria-label={`Remove message ${place + 1}`}
+                  disabled={turns.length === 1}
+                  onClick={() => setTurns(turns.filter((_, at) => at !== place))}
+                >
+                  <IconTrash size={14} />
+                </ActionIcon>
+              </div>
+              <Textarea
+                aria-label={`Message ${place + 1} (${turn.role})`}
+                variant="unstyled"
+                autosize
+                minRows={turn.role === "user" ? 3 : 2}
+                maxRows={18}
+                placeholder={turn.role === "user" ? "Ask something…" : ""}
+                value={turn.content}
+                onChange={(event) => change(place, { content: event.currentTarget.value })}
+              />
+            </div>
+          ))}
+          <div>
+            <Button
+              variant="subtle"
+              leftSection={<IconPlus size={14} />}
+              onClick={() =>
+                setTurns([...turns, { role: turns.at(-1)?.role === "user" ? "assistant" : "user", content: "" }])
+              }
+            >
+              Add message
+            </Button>
+          </div>
+          <Parameters settings={settings} change={(patch) => setSettings({ ...settings, ...patch })} />
+        </div>
+        {chosen.map((model, place) => (
+          <Lane
+            // biome-ignore lint/suspicious/noArrayIndexKey: a lane is its place
+            key={place}
+            model={model}
+            models={models}
+            change={(next) => choose(chosen.map((one, at) => (at === place ? next : one)))}
+            turns={turns}
+            settings={settings}
+            signal={signal}
+            busy={(by) => setRunning((count) => count + by)}
+            append={(text) =>
+              setTurns([...turns, { role: "assistant", content: text }, { role: "user", content: "" }])
+            }
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Parameters({ settings, change }: { settings: Settings; change: (patch: Partial<Settings>) => void }) {
+  const number = (value: string | number) => (value === "" ? "" : Number(value));
+  return (
+    <div className={css.parameters}>
+      <NumberInput
+        label="Temperature"
+        min={0}
+        max={2}
+        step={0.1}
+        value={settings.temperature}
+        onChange={(next) => change({ temperature: number(next) })}
+      />
+      <NumberInput
+        label="Max tokens"
+        min={1}
+        value={settings.maxTokens}
+        onChange={(next) => change({ maxTokens: number(next) })}
+      />
+      <div>
+        <div className={css.label}>Answer</div>
+        <SegmentedControl
+          value={settings.format}
+          onChange={(next) => change({ format: next === "json" ? "json" : "text" })}
+          data={[
+            { value: "text", label: "Text" },
+            { value: "json", label: "JSON" },
+          ]}
+        />
+      </div>
+      <Switch
+        label="Stream"
+        checked={settings.stream}
+        onChange={(event) => change({ stream: event.currentTarget.checked })}
+        className={css.switch}
+      />
+      <TextInput
+        label="Tools (JSON array)"
+        placeholder="[]"
+        className={css.tools}
+        value={settings.tools}
+        onChange={(event) => change({ tools: event.currentTarget.value })}
+        error={settings.tools && !Array.isArray(parseJson(settings.tools)) ? "not a JSON array" : undefined}
+      />
+    </div>
+  );
+}
+
+function bodyOf(model: string, turns: Turn[], settings: Settings): Record<string, unknown> {
+  const tools = settings.tools ? parseJson(settings.tools) : undefined;
+  return {
+    model,
+    messages: turns.filter((turn) => turn.content.trim() !== ""),
+    stream: settings.stream,
+    ...(settings.temperature !== "" && { temperature: settings.temperature }),
+    ...(settings.maxTokens !== "" && { max_tokens: settings.maxTokens }),
+    ...(settings.format === "json" && { response_format: { type: "json_object" } }),
+    ...(Array.isArray(tools) && tools.length > 0 && { tools }),
+  };
+}
+
+function Lane({
+  model,
+  models,
+  change,
+  turns,
+  settings,
+  signal,
+  busy,
+  append,
+}: {
+  model: string;
+  models: string[];
+  change: (model: string) => void;
+  turns: Turn[];
+  settings: Settings;
+  signal: number;
+  busy: (by: 1 | -1) => void;
+  append: (text: string) => void;
+}) {
+  const bound = useApi();
+  const [answer, setAnswer] = useState<Answer | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [active, setActive] = useState(false);
+  const abort = useRef<AbortController | null>(null);
+  const latest = useRef({ model, turns, settings, bound, busy });
+  latest.current = { model, turns, settings, bound, busy };
+  const ran = useRef(signal);
+  useEffect(() => {
+    if (ran.current === signal) return;
+    ran.current = signal;
+    const now = latest.current;
+    const controller = new AbortController();
+    abort.current = controller;
+    setError(null);
+    setAnswer(emptyAnswer());
+    setActive(true);
+    now.busy(1);
+    run(bodyOf(now.model, now.turns, now.settings), now.bound, controller.signal, setAnswer)
+      .then(setAnswer, (reason: unknown) => {
+        if (!controller.signal.aborted) {
+          setError(reason);
+          setAnswer(null);
+        }
+      })
+      .finally(() => {
+        setActive(false);
+        now.busy(-1);
+      });
+  }, [signal]);
+  useEffect(() => () => abort.current?.abort(), []);
+  const options = model && !models.includes(model) ? [model, ...models] : models;
+  return (
+    <section className={css.lane} aria-label={`Answer of ${model}`}>
+      <div className={css.laneHead}>
+        <Select
+          aria-label="Model"
+          searchable
+          data={options}
+          value={model || null}
+          onChange={(next) => next && change(next)}
+          placeholder="Choose a model"
+          nothingFoundMessage="No such model"
+          w={240}
+        />
+        <span className="grow" />
+        {active && (
+          <Button
+            variant="default"
+            leftSection={<IconPlayerStop size={14} />}
+            onClick={() => abort.current?.abort()}
+          >
+            Stop
+          </Button>
+        )}
+      </div>
+      <div className={css.answer} aria-live="polite">
+        {error ? (
+          <Failure error={error} />
+        ) : answer === null ? (
+          <Empty icon={IconPrompt} title={models.length === 0 ? "No model can be called yet" : "Nothing run yet"}>
+            {models.length === 0 ? (
+              <>
+                <Link to="/providers">Connect a provider</Link> first.
+              </>
+            ) : (
+              <>
+                Write a message and press <Kbd>⌘</Kbd> <Kbd>↵</Kbd>.
+              </>
+            )}
+          </Empty>
+        ) : (
+          <Shown answer={answer} active={active} />
+        )}
+      </div>
+      {answer && !active && (
+        <footer className={css.numbers}>
+          <span>
+            {integer(answer.inputTokens)} <span className="muted">in</span> {integer(answer.outputTokens)}{" "}
+            <span className="muted">out</span>
+          </span>
+          <span>{duration(answer.latencyMs)}</span>
+          {answer.firstTokenMs !== null && (
+            <span>
+              <span className="muted">first token</span> {duration(answer.firstTokenMs)}
+            </span>
+          )}
+          <Money value={answer.cost} />
+          {answer.finish && <Pill>{answer.finish}</Pill>}
+          <span className="grow" />
+          {answer.text && (
+            <Button variant="subtle" onClick={() => append(answer.text)}>
+              Continue
+            </Button>
+          )}
+          {answer.traceId && (
+            <Link to="/traces/$traceId" params={{ traceId: answer.traceId }}>
+              Open trace
+            </Link>
+          )}
+        </footer>
+      )}
+    </section>
+  );
+}
+
+function Shown({ answer, active }: { answer: Answer; active: boolean }) {
+  const value = active ? undefined : parseJson(answer.text);
+  return (
+    <div className="stack">
+      {answer.reasoning && (
+        <details className={css.reasoning}>
+          <summary>Reasoning</summary>
+          {answer.reasoning}
+        </details>
+      )}
+      {value !== undefined ? <Json value={value} /> : answer.text && <Markdown text={answer.text} />}
+      {active && <span className={css.cursor} />}
+      {answer.calls.map((call) => (
+        <div key={call.id || call.name}>
+          <Pill tone="accent">calls {call.name}</Pill>
+          <Json value={parseJson(call.arguments) ?? call.arguments} />
+        </div>
+      ))}
+      {!active && !answer.text && answer.calls.length === 0 && <span className="muted">(empty answer)</span>}
+    </div>
+  );
+}

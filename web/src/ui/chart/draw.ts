@@ -1,0 +1,118 @@
+/** A chart's description, and its translation into ECharts' terms. */
+import type { EChartsOption } from "echarts";
+
+export interface Series {
+  name: string;
+  points: [number, number | null][];
+  color: string; // a CSS variable's name
+  kind?: "line" | "bar" | "area";
+}
+
+export interface ChartSpec {
+  series: Series[];
+  format: (value: number) => string;
+  from: number;
+  to: number;
+  stack?: boolean;
+  intervalMs?: number;
+  onZoom?: (from: number, to: number) => void;
+}
+
+export function cssColor(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+const at = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (found) => `&#${found.charCodeAt(0)};`);
+}
+
+export function draw(spec: ChartSpec): EChartsOption {
+  const line = cssColor("--line");
+  const quiet = cssColor("--ink-3");
+  const sans = "Inter Variable, Inter, system-ui, sans-serif";
+  return {
+    animation: false,
+    textStyle: { fontFamily: sans },
+    grid: { left: 46, right: 8, top: 10, bottom: 22 },
+    brush: undefined,
+    xAxis: {
+      type: "time",
+      min: spec.from,
+      max: spec.to,
+      axisLine: { lineStyle: { color: line } },
+      axisTick: { show: false },
+      splitLine: { show: false },
+      axisLabel: {
+        color: quiet,
+        fontSize: 10.5,
+        hideOverlap: true,
+        formatter: { year: "{yyyy}", month: "{d} {MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}:{ss}" },
+      },
+      splitNumber: 5,
+    },
+    yAxis: {
+      type: "value",
+      min: 0,
+      splitNumber: 3,
+      axisLabel: { color: quiet, fontSize: 10.5, formatter: (value: number) => spec.format(value) },
+      splitLine: { lineStyle: { color: line, type: [3, 4] } },
+    },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      transitionDuration: 0,
+      backgroundColor: cssColor("--raised"),
+      borderColor: cssColor("--line-strong"),
+      padding: [8, 10],
+      textStyle: { color: cssColor("--ink"), fontSize: 12, fontFamily: sans },
+      axisPointer: { type: "line", lineStyle: { color: cssColor("--line-strong") } },
+      formatter: (given: unknown) => {
+        const rows = (Array.isArray(given) ? given : [given]) as {
+          seriesName: string;
+          color: string;
+          value: [number, number | null];
+        }[];
+        const first = rows[0];
+        if (!first) return "";
+        const lines = rows
+          .filter((row) => row.value[1] !== null && (!spec.stack || row.value[1] !== 0))
+          .map(
+            (row) =>
+              `<div style="display:flex;gap:8px;align-items:center;line-height:1.7"><i style="width:8px;height:8px;border-radius:2px;background:${row.color}"></i><span style="flex:1">${escape(row.seriesName)}</span><b style="font-variant-numeric:tabular-nums;font-weight:550;padding-left:14px">${escape(spec.format(row.value[1] ?? 0))}</b></div>`,
+          );
+        return `<div style="color:${quiet};margin-bottom:2px">${at.format(first.value[0])}</div>${lines.join("") || "no calls"}`;
+      },
+    },
+    series: spec.series.map((one) => {
+      const color = cssColor(one.color);
+      if (one.kind === "bar")
+        return {
+          type: "bar" as const,
+          name: one.name,
+          data: one.points,
+          stack: spec.stack ? "all" : undefined,
+          itemStyle: { color },
+          barMaxWidth: 14,
+          barCategoryGap: "25%",
+          emphasis: { disabled: true },
+        };
+      return {
+        type: "line" as const,
+        name: one.name,
+        data: one.points,
+        stack: spec.stack ? "all" : undefined,
+        showSymbol: false,
+        symbol: "circle",
+        symbolSize: 5,
+        smooth: 0.2,
+        connectNulls: !spec.stack,
+        lineStyle: { color, width: 1.6 },
+        itemStyle: { color },
+        areaStyle: one.kind === "area" ? { color, opacity: 0.12 } : undefined,
+        emphasis: { disabled: true },
+      };
+    }),
+  };
+}
