@@ -20,7 +20,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import orjson
 
 from octavo_server.core.errors import Invalid, OctavoError
-from octavo_server.stores.spool import SpoolReader, renew_spool_id
+from octavo_server.stores.spool import SpoolReader, adopt_copy
 from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry, TelemetryInUse, copy_tables
 from octavo_server.stores.telemetry_http import address_file
 
@@ -85,7 +85,7 @@ def restore(source: Path, data_dir: Path) -> None:
             elif one.name != "backup.json":
                 shutil.copy2(one, data_dir / one.name)
         if (data_dir / _SPOOL).exists():
-            renew_spool_id(data_dir / _SPOOL)
+            adopt_copy(data_dir / _SPOOL)
     except BaseException:
         for one in data_dir.iterdir():
             shutil.rmtree(one) if one.is_dir() else one.unlink()

@@ -7,6 +7,7 @@ all replicas. Totals are exact up to 2**53 (nine million US dollars in nano-doll
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import threading
 import time
@@ -58,7 +59,7 @@ async def take(counters: Counters, key: str, *, limit: int, per_s: float, now: f
     window = int(now // per_s)
     elapsed = now / per_s - window
     before = await counters.get(f"{key}:{window - 1}")
-    room = limit - int(before * (1.0 - elapsed))
+    room = limit - math.ceil(before * (1.0 - elapsed))
     taken = await counters.try_add(f"{key}:{window}", amount, limit=room, window_s=2 * per_s)
     if taken.ok:
         return RateVerdict(True, max(0, room - taken.total), 0.0)
@@ -79,6 +80,8 @@ class LocalCounters:
     system keeps it when the process is killed (a power failure may lose the last seconds). Thread-safe."""
 
     def __init__(self, journal: Path, *, clock: Callable[[], float] = time.time, compact_bytes: int = 16 << 20) -> None:
+        if journal.exists() and not journal.is_file():
+            raise ValueError(f"{journal} is no regular file; a journal is replaced as a whole when it is compacted")
         journal.parent.mkdir(parents=True, exist_ok=True)
         self._journal = journal
         self._clock = clock

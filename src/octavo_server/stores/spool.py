@@ -447,10 +447,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def renew_spool_id(path: Path) -> None:
-    """Gives a copied spool a name of its own, so that its batches are not taken for those that the original stored."""
+def adopt_copy(path: Path) -> None:
+    """Makes a copied spool one of its own: its batches are not taken for those that the original stored since, and the
+    pause in which it was copied is over."""
     with closing(_open(path)) as db, _transaction(db):
         db.execute("UPDATE names SET value = ? WHERE name = 'id'", (secrets.token_hex(8),))
+        db.execute("UPDATE numbers SET value = 0 WHERE name = 'paused_until'")
 
 
 def _spool_id(db: sqlite3.Connection) -> str:

@@ -115,7 +115,7 @@ async def test_a_full_spool_refuses_counts_what_it_drops_and_recovers(path: Path
         assert (caught.value.status, caught.value.retry_after_s) == (429, 5.0)
         with closing(SpoolReader(path)) as reader:
             read_all(reader)
-        while not spool.append_nowait("gateway", b"welcome"):
+        while not spool.append_nowait("gateway", b"welcome"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     with closing(SpoolReader(path)) as reader:
         assert read_all(reader) == [b"welcome"]
