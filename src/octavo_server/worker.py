@@ -226,7 +226,7 @@ def _start_workflows(settings: Settings, retention: Mapping[str, Step]) -> None:
     while True:
         try:
             workflows.launch()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the worker's loop: whatever DBOS raises, it is tried again)
             log.warning("the workflows cannot start yet: %s", str(error).partition("\n")[0])
             time.sleep(_LAUNCH_AGAIN_S)
         else:

@@ -13,7 +13,7 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 def canonical_json(value: JSON) -> bytes:
     """The one byte string that RFC 8785 gives a JSON value, whatever its key order or spacing was."""
-    return rfc8785.dumps(value)  # type: ignore[arg-type]
+    return rfc8785.dumps(value)
 
 
 def digest(value: JSON) -> str:

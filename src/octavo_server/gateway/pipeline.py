@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -242,7 +242,7 @@ class Pipeline:
             await self._record(state, 200, problem.error_class, problem.message)
         await state.reply.write(data, last=True)
 
-    def _outgoing(self, state: _State, events: list[StreamEvent] | tuple[StreamEvent, ...]) -> bytes:
+    def _outgoing(self, state: _State, events: Sequence[StreamEvent]) -> bytes:
         """The bytes of some events, the cost added to the one that carries usage."""
         if not state.first_token_ns and any(event.kind == "content" for event in events):
             state.first_token_ns = self._clock.now_ns()
@@ -309,7 +309,7 @@ class Pipeline:
         """Full jitter, or as long as the provider asked; None when that is too long to wait."""
         if problem.retry_after_s is not None:
             return problem.retry_after_s if problem.retry_after_s <= _PATIENCE_S else None
-        return self._draw() * min(_BACKOFF_MOST_S, _BACKOFF_S * 2**attempt)
+        return self._draw() * min(_BACKOFF_MOST_S, _BACKOFF_S * (1 << attempt))
 
     def _settle(self, state: _State) -> None:
         """Counts and prices what was used, once it is known."""
