@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import orjson
 
+from octavo_server.core import memory
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
 from octavo_server.governance.service import retention_days
@@ -230,6 +231,7 @@ def _start_workflows(settings: Settings, retention: Mapping[str, Step]) -> None:
             log.warning("the workflows cannot start yet: %s", str(error).partition("\n")[0])
             time.sleep(_LAUNCH_AGAIN_S)
         else:
+            memory.settle()
             return
 
 

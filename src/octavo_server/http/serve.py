@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
+from octavo_server.core import memory
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import Unavailable
 from octavo_server.http.wiring import Server
@@ -65,9 +65,7 @@ async def _run(settings: Settings, server: Server, started: float, on_ready: Cal
             return
         if on_ready is not None:
             on_ready()
-        # What is here now stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         await _first(serving, stopping.wait())
     finally:
         await server.stop(partial(_stop_listening, granian, serving))
