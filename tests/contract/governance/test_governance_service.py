@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -59,6 +58,15 @@ VERBS: dict[str, Callable[[Governance, Principal], Any]] = {
 }
 
 
+NO_EVENTS = {
+    "sqlite": ["CREATE TRIGGER no_events BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'full'); END"],
+    "postgresql": [
+        "CREATE FUNCTION no_events() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full'; END $$",
+        "CREATE TRIGGER no_events BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION no_events()",
+    ],
+}
+
+
 def other_user(governance: Governance) -> str:
     return next(user.id for user in governance.users.everybody() if user.email == "bob@example.com")
 
@@ -87,9 +95,8 @@ def test_a_change_and_its_event_fail_together(
     governance.users.create(ada, UserSpec(email="bob@example.com", password="password"))
     governance.keys.create(ada, KeySpec(name="app", environment="production"))
     with control.transaction() as transaction:
-        transaction.connection.execute(
-            text("CREATE TRIGGER no_events BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'full'); END")
-        )
+        for statement in NO_EVENTS[control.dialect]:
+            transaction.connection.execute(text(statement))
     kept = everything(control)
     with pytest.raises(Exception, match="full"):
         VERBS[action](governance, ada)
@@ -162,29 +169,10 @@ def test_a_project_has_its_environments(governance: Governance, ada: Principal, 
         governance.projects.add_environment(ada, "qa_2")
 
 
-@pytest.mark.parametrize("name", ["", "Staging", "langfuse-x", "a b", "x" * 41, "ü"])
-def test_an_environment_has_a_plain_name(governance: Governance, ada: Principal, name: str) -> None:
-    with pytest.raises(Invalid, match="environment"):
-        governance.projects.add_environment(ada, name)
-
-
 def test_slugs_are_unique(governance: Governance, owner: Principal, project: Project) -> None:
     with pytest.raises(Conflict):
         governance.projects.create(owner, name="support bot")
     assert governance.projects.create(owner, name="support bot", slug="support-bot-2").slug == "support-bot-2"
-
-
-@pytest.mark.parametrize(
-    "mask", ["(", r"(a+)+", r"(a)\1", r"(?=a)", r"(?<!a)b", r"(a|a)*b", "x*", "a" * 501, r"(?P<x>a)(?P=x)"]
-)
-def test_a_mask_that_could_hang_or_eat_everything_is_refused(governance: Governance, ada: Principal, mask: str) -> None:
-    with pytest.raises(Invalid, match="mask"):
-        governance.projects.change(ada, ProjectChange(masks=(mask,)))
-
-
-@pytest.mark.parametrize("mask", [r"\b\d{4}[- ]?\d{4}\b", r"[\w.]+@[\w.]+", r"(?i)secret-[a-z]+", r"(?:foo|bar)-\d+"])
-def test_an_ordinary_mask_is_taken(governance: Governance, ada: Principal, mask: str) -> None:
-    assert governance.projects.change(ada, ProjectChange(masks=(mask,))).masks == (mask,)
 
 
 # ---- users and logins -------------------------------------------------------------------------------------------
@@ -208,9 +196,7 @@ def test_guessing_is_stopped_per_account_and_address(governance: Governance, own
     assert governance.sessions.log_in(email="ada@example.com", password=OWNER_PASSWORD, address="192.0.2.9")
 
 
-def test_a_session_ends(
-    governance: Governance, control: ControlStore, clock: HandClock, owner: Principal
-) -> None:
+def test_a_session_ends(governance: Governance, control: ControlStore, clock: HandClock, owner: Principal) -> None:
     login = governance.sessions.log_in(email="ada@example.com", password=OWNER_PASSWORD, address=ADDRESS)
     clock.pass_by(hours=25)
     with pytest.raises(Unauthenticated):
@@ -279,11 +265,6 @@ def test_a_membership_gives_rights_in_its_project_only(
     with pytest.raises(NotFound):
         governance.sessions.authenticate(token, other.id)
     assert [one.id for one in governance.projects.visible(here)] == [project.id]
-
-
-def test_roles_contain_each_other() -> None:
-    ladder = [ROLE_PERMISSIONS[role] for role in (Role.MEMBER, Role.VIEWER, Role.DEVELOPER, Role.ADMIN)]
-    assert all(lower < higher for lower, higher in pairwise(ladder))
 
 
 # ---- keys -------------------------------------------------------------------------------------------------------

@@ -1,10 +1,8 @@
-"""The room on a SQLite file, with a clock and an attempt counter of the test's own."""
+"""The room on each control store, with a clock and an attempt counter of the test's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from governance_room import OWNER_PASSWORD, Attempts, HandClock
@@ -12,7 +10,7 @@ from governance_room import OWNER_PASSWORD, Attempts, HandClock
 from octavo_server.edge.access import Principal
 from octavo_server.governance.model import Project
 from octavo_server.governance.service import Governance
-from octavo_server.stores.control import ControlStore, metadata, sqlite_url
+from octavo_server.stores.control import ControlStore
 
 
 @pytest.fixture
@@ -21,11 +19,9 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlStore]:
-    store = ControlStore(sqlite_url(tmp_path / "control.db"))
-    metadata.create_all(store.engine)
-    yield store
-    store.close()
+def control(control_store: ControlStore) -> ControlStore:
+    """On SQLite and on PostgreSQL."""
+    return control_store
 
 
 @pytest.fixture
