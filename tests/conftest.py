@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,16 +26,20 @@ TELEMETRY_TOKEN = "telemetry-token"
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server's own database. Nothing here survives the session, so it need not sync."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the package's imports
-        pgserver = importlib.import_module("pgserver")
-        server = pgserver.get_server(str(tmp_path_factory.mktemp("postgres")))
-    server.psql("ALTER SYSTEM SET fsync = off")
-    server.psql("SELECT pg_reload_conf()")
-    yield normalise_url(server.get_uri())
-    server.cleanup()
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server's own database. Nothing here survives the session, so it need not sync.
+
+    Its folder is not among pytest's: each session that starts closes those to other users, and run as root the server
+    is another user, who then ends itself."""
+    with tempfile.TemporaryDirectory(prefix="octavo-postgres-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the package's imports
+            pgserver = importlib.import_module("pgserver")
+            server = pgserver.get_server(folder)
+        server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql("SELECT pg_reload_conf()")
+        yield normalise_url(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")
