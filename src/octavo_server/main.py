@@ -33,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         _configure_logging(settings)
         return int(arguments.run(settings, arguments))
-    except (SettingsError, SchemaTooNew) as error:
+    except SettingsError as error:
         return _fail(str(error), EXIT_UNUSABLE)
     except OctavoError as error:
-        return _fail(error.message, EXIT_FAILED)
+        return _fail(error.message, EXIT_UNUSABLE if error.code == SchemaTooNew.code else EXIT_FAILED)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -29,6 +30,7 @@ from octavo_server.core.errors import OctavoError
 from octavo_server.governance.service import retention_days
 from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
+from octavo_server.stores import SchemaTooNew
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
 from octavo_server.stores.folder import control_url
 from octavo_server.stores.spool import Entry, SpoolReader
@@ -141,7 +143,13 @@ def run(settings: Settings, *, embedded: bool) -> NoReturn:
         raise SettingsError("a worker apart needs a telemetry server that others reach too: set OCTAVO_CLICKHOUSE_URL")
     if embedded:
         _die_with_parent()
-    asyncio.run(_run(settings, embedded=embedded))
+    try:
+        asyncio.run(_run(settings, embedded=embedded))
+    except SchemaTooNew as error:
+        if not embedded:
+            raise
+        _tell({"message": error.message, "fatal": True})
+        os._exit(1)
     # The stores are closed. DBOS would wait for its threads, half a minute at worst, and has no need to be told: what
     # it runs goes on at the next start, as after a crash.
     os._exit(0)
@@ -161,16 +169,27 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         stack.callback(control.close)
         await migrate(telemetry.engine, MIGRATIONS)
         tell({"ready": True, "url": telemetry.url, "token": telemetry.token})
-        retention: dict[str, Step] = {"sessions": partial(forget_expired, control, SystemClock())}
+        spans = SpanStore(telemetry.engine)
+        retention: dict[str, Step] = {
+            "sessions": partial(forget_expired, control, SystemClock()),
+            "traces": lambda: asyncio.run_coroutine_threadsafe(delete_expired(control, spans), loop).result(),
+        }
         threading.Thread(
             target=_start_workflows, args=(settings, retention), name="octavo-workflows", daemon=True
         ).start()
         reader = SpoolReader(settings.data_dir / "spool.db")
         stack.callback(reader.close)
-        ingest = TraceIngest(SpanStore(telemetry.engine), retention=_Retention(control).days)
+        ingest = TraceIngest(spans, retention=_Retention(control).days)
         waking = loop.create_task(_wake_at_the_end(reader, stopping))
         stack.callback(waking.cancel)
         await drain(reader, ingest.store, stopping, lambda message: tell({"message": message}))
+
+
+async def delete_expired(control: ControlStore, spans: SpanStore) -> int:
+    """Deletes what each project no longer keeps, and says how many spans that was."""
+    now = SystemClock().now()
+    days = await asyncio.to_thread(retention_days, control)
+    return sum([await spans.delete_older(project, now - timedelta(days=kept)) for project, kept in days.items()])
 
 
 async def _wake_at_the_end(reader: SpoolReader, stopping: asyncio.Event) -> None:

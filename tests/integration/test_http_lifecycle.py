@@ -16,6 +16,14 @@ from http_process import environment, free_port, is_alive, run, serving, until
 
 WORKFLOW = Path(__file__).with_name("http_workflow.py")
 
+NEWER_TELEMETRY = """
+import sys, pathlib
+from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
+engine = EmbeddedTelemetry(pathlib.Path(sys.argv[1]))
+engine.run("INSERT INTO octavo_schema (version) VALUES ('traces-9999')")
+engine.shut()
+"""
+
 
 def one_line(text: str) -> str:
     lines = text.strip().splitlines()
@@ -112,6 +120,17 @@ def test_a_newer_schema_is_said_in_one_line(tmp_path: Path) -> None:
         assert "schema 9999" in one_line(ended.stderr)
 
 
+def test_newer_telemetry_is_said_in_one_line(tmp_path: Path) -> None:
+    environ = environment(tmp_path)
+    with serving(environ) as server:
+        server.interrupt()
+    subprocess.run([sys.executable, "-c", NEWER_TELEMETRY, str(tmp_path / "telemetry")], check=True, timeout=60)
+    ended = run("serve", **environ)
+    assert ended.returncode == 2
+    assert "the telemetry store has schema traces-9999" in one_line(ended.stderr)
+    assert ended.stdout == ""
+
+
 def test_a_wrong_setting_is_said_in_one_line(tmp_path: Path) -> None:
     environ = environment(tmp_path)
     for name, value, told in (
@@ -120,6 +139,7 @@ def test_a_wrong_setting_is_said_in_one_line(tmp_path: Path) -> None:
         ("OCTAVO_SECRET_KEY", "short", "base64"),
         ("OCTAVO_ADMIN_PASSWORD", "short", "8 to 256"),
         ("OCTAVO_CLICKHOUSE_URL", "localhost:8123", "expected http"),
+        ("OCTAVO_WORKER", "false", "expected OCTAVO_CLICKHOUSE_URL too"),
     ):
         ended = run("serve", **{**environ, name: value})
         assert ended.returncode in (1, 2), name

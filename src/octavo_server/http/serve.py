@@ -21,7 +21,7 @@ from octavo_server.core import memory
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import Unavailable
 from octavo_server.http.wiring import Server
-from octavo_server.settings import Settings
+from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores.folder import hold_folder
 
 log = logging.getLogger("octavo")
@@ -33,6 +33,8 @@ _STOP_S = 1.5
 
 def serve(settings: Settings, *, started: float, on_ready: Callable[[], None] | None = None) -> int:
     """Runs until Ctrl-C or SIGTERM, and returns the exit code. `on_ready` is called once it answers. Raises OctavoError for what keeps it from starting."""
+    if not settings.worker and not settings.clickhouse_url:
+        raise SettingsError("OCTAVO_WORKER=false: expected OCTAVO_CLICKHOUSE_URL too, as a worker apart shares no chDB")
     lock = hold_folder(settings.data_dir)
     try:
         _check_port(settings)
@@ -67,6 +69,8 @@ async def _run(settings: Settings, server: Server, started: float, on_ready: Cal
             on_ready()
         memory.settle()
         await _first(serving, stopping.wait())
+        if not stopping.is_set():
+            raise Unavailable("the HTTP server ended by itself; start Octavo again")
     finally:
         await server.stop(partial(_stop_listening, granian, serving))
 

@@ -83,7 +83,7 @@ class Snapshots:
                 raise
             log.warning("the control store does not answer; the gateway serves the last snapshot, the API waits")
             self.holder.swap(kept)
-        self._control.on_commit(self.refresh)
+        self._control.on_commit(self._refresh_after_commit)
 
     def refresh(self) -> None:
         """Compiles and swaps, unless another thread has just done so. Blocks; raises Unavailable."""
@@ -105,6 +105,13 @@ class Snapshots:
             )
             self.holder.swap(snapshot)
             self._save(snapshot)
+
+    def _refresh_after_commit(self) -> None:
+        # The change is made, and its caller is told so, whatever becomes of the snapshot.
+        try:
+            self.refresh()
+        except OctavoError as error:
+            log.error("the gateway does not see the last change: %s", error.message)
 
     async def follow(self) -> None:
         """Looks for changes by other processes, for ever."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from octavo_server.core.errors import OctavoError
+
 log = logging.getLogger("octavo.worker")
 
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -30,10 +32,16 @@ class WorkerStatus:
     message: str = ""
 
 
+class ChildUnusable(OctavoError):
+    """The child cannot work with the stores there are; starting it again would not help."""
+
+    code = "schema_too_new"
+
+
 class Supervisor:
     """Runs `command` and starts it again when it dies. The child says on its output, in lines of JSON, that it is
-    ready (`{"ready": true, "url": …, "token": …}`) or what troubles it (`{"message": …}`); it ends when its input
-    does."""
+    ready (`{"ready": true, "url": …, "token": …}`) or what troubles it (`{"message": …}`, with `"fatal": true` when a new start
+    would not help); it ends when its input does."""
 
     def __init__(
         self,
@@ -53,6 +61,7 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._stopping = False
+        self._fatal = ""
         self.status = WorkerStatus(state="starting")
 
     def start(self) -> None:
@@ -60,11 +69,13 @@ class Supervisor:
         self._task = asyncio.create_task(self._keep_alive(), name="octavo-supervisor")
 
     async def wait_ready(self, timeout_s: float) -> bool:
-        """Whether the worker became ready in time."""
+        """Whether the worker became ready in time. Raises ChildUnusable when it never will."""
         try:
             await asyncio.wait_for(self._ready.wait(), timeout_s)
         except TimeoutError:
             return False
+        if self._fatal:
+            raise ChildUnusable(self._fatal)
         return True
 
     async def stop(self) -> None:
@@ -89,7 +100,8 @@ class Supervisor:
         while not self._stopping:
             started = time.monotonic()
             code = await self._run_once()
-            if self._stopping:
+            if self._stopping or self._fatal:
+                self._ready.set()
                 return
             failures = 1 if time.monotonic() - started > _SETTLED_S else failures + 1
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1]
@@ -125,7 +137,9 @@ class Supervisor:
             self._tell(state="ready", message="")
             self._ready.set()
         else:
-            self._tell(message=str(said.get("message", "")))
+            message = str(said.get("message", ""))
+            self._fatal = message if said.get("fatal") else ""
+            self._tell(message=message)
 
     def _tell(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]

@@ -144,10 +144,8 @@ class Server:
         if self._supervisor is not None:
             self._supervisor.start()
         self._local.follow(self._holder)
-        self._follow(self._snapshots.follow())
+        self._follow(self._follow_control())
         self._follow(self._key_use.follow())
-        if not self._migrated:
-            self._follow(self._migrate_later())
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Whether the worker got ready in time."""
@@ -177,6 +175,10 @@ class Server:
         made_up = self.rooms.governance.create_first_user(email=settings.admin_email, password=settings.admin_password)
         if made_up is not None:
             self.greetings.append(f"First login: {settings.admin_email} with password {made_up} (shown this once)")
+
+    async def _follow_control(self) -> None:
+        await self._migrate_later()
+        await self._snapshots.follow()
 
     async def _migrate_later(self) -> None:
         while not self._migrated:
