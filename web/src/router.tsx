@@ -153,19 +153,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   login,
-  shell.addChildren([
-    home,
-    traces,
-    trace,
-    playground,
-    providers,
-    routes,
-    prices,
-    keys,
-    members,
-    events,
-    settings,
-  ]),
+  shell.addChildren([home, traces, trace, playground, providers, routes, prices, keys, members, events, settings]),
 ]);
 
 export function buildRouter(queries: QueryClient) {

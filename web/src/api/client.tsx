@@ -84,3 +84,10 @@ export function useApi(): Bound {
   if (!bound) throw new Error("useApi outside of the shell");
   return bound;
 }
+
+/** What was on screen stays until the new answer is there, but never another project's. */
+export function useKept() {
+  const { project } = useApi();
+  return <T,>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined): T | undefined =>
+    query?.queryKey[0] === project ? before : undefined;
+}

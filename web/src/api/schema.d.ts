@@ -11,8 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Acc */
-        get: operations["acc_api_v1_accounting_get"];
+        /**
+         * Read Accounting
+         * @description What became of all records: accepted, stored, rejected, dropped, and how many wait.
+         */
+        get: operations["read_accounting"];
         put?: never;
         post?: never;
         delete?: never;
@@ -28,11 +31,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Keys */
-        get: operations["keys_api_v1_api_keys_get"];
+        /**
+         * List Keys
+         * @description The project's API keys, newest first, revoked ones included; never their secrets.
+         */
+        get: operations["list_keys"];
         put?: never;
-        /** New Key */
-        post: operations["new_key_api_v1_api_keys_post"];
+        /**
+         * Create Key
+         * @description Makes an API key. The answer holds `secret_key`, which is shown this once. The secret alone is an OpenAI
+         *     bearer key; public and secret together are Basic credentials.
+         */
+        post: operations["create_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -49,8 +59,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Rev */
-        delete: operations["rev_api_v1_api_keys__key_id__delete"];
+        /**
+         * Revoke Key
+         * @description Revokes an API key for good. It stays in the list, marked.
+         */
+        delete: operations["revoke_key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -63,11 +76,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Cons */
-        get: operations["cons_api_v1_connections_get"];
+        /**
+         * List Connections
+         * @description The project's connections to providers, by name.
+         */
+        get: operations["list_connections"];
         put?: never;
-        /** New Con */
-        post: operations["new_con_api_v1_connections_post"];
+        /**
+         * Create Connection
+         * @description Connects the project to a provider. The first connection becomes the default.
+         */
+        post: operations["create_connection"];
         delete?: never;
         options?: never;
         head?: never;
@@ -81,15 +100,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Connection
+         * @description One connection.
+         */
+        get: operations["get_connection"];
         put?: never;
         post?: never;
-        /** Del Con */
-        delete: operations["del_con_api_v1_connections__connection_id__delete"];
+        /**
+         * Delete Connection
+         * @description Deletes a connection that no route leads to.
+         */
+        delete: operations["delete_connection"];
         options?: never;
         head?: never;
-        /** Upd Con */
-        patch: operations["upd_con_api_v1_connections__connection_id__patch"];
+        /**
+         * Update Connection
+         * @description Changes a connection; the gateway uses it from its next call on.
+         */
+        patch: operations["update_connection"];
         trace?: never;
     };
     "/api/v1/connections/{connection_id}/test": {
@@ -101,8 +130,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Test Con */
-        post: operations["test_con_api_v1_connections__connection_id__test_post"];
+        /**
+         * Test Connection
+         * @description Sends the provider a free request with the connection's key and lists the models it answers with.
+         */
+        post: operations["test_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/end-users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List End Users
+         * @description The application's users, those seen last first.
+         */
+        get: operations["list_end_users"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -116,11 +168,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Envs */
-        get: operations["envs_api_v1_environments_get"];
+        /**
+         * List Environments
+         * @description The project's environments, oldest first.
+         */
+        get: operations["list_environments"];
         put?: never;
-        /** New Env */
-        post: operations["new_env_api_v1_environments_post"];
+        /**
+         * Create Environment
+         * @description Adds an environment: 1 to 40 of a-z, 0-9, '-' and '_', not starting with 'langfuse'.
+         */
+        post: operations["create_environment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -134,8 +192,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Events */
-        get: operations["events_api_v1_events_get"];
+        /**
+         * List Events
+         * @description Who changed what, newest first.
+         */
+        get: operations["list_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -151,8 +212,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Live */
-        get: operations["live_api_v1_live_get"];
+        /**
+         * Stream Live
+         * @description Server-sent events while something changes, about one a second: `{"kind": "traces"}` when traces came in,
+         *     `"accounting"` when records moved, `"health"` when the worker did. Fetch what you show when one arrives.
+         */
+        get: operations["stream_live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -168,8 +233,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics */
-        get: operations["metrics_api_v1_metrics_get"];
+        /**
+         * Query Metrics
+         * @description Measures over the matching spans, by time bucket and dimensions.
+         */
+        get: operations["query_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,8 +253,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count */
-        get: operations["count_api_v1_metrics_count_get"];
+        /**
+         * Count Stored
+         * @description How many traces and spans can be queried now, exactly.
+         */
+        get: operations["count_stored"];
         put?: never;
         post?: never;
         delete?: never;
@@ -202,10 +273,34 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Models */
-        get: operations["models_api_v1_models_get"];
+        /**
+         * List Models
+         * @description The models the project can call by name, where each goes, and its price.
+         */
+        get: operations["list_models"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/playground/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Playground
+         * @description A chat completion in the project's name; body and answer are those of POST /v1/chat/completions, which is
+         *     also where an API key belongs.
+         */
+        post: operations["run_playground"];
         delete?: never;
         options?: never;
         head?: never;
@@ -219,11 +314,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prules */
-        get: operations["prules_api_v1_price_rules_get"];
+        /**
+         * List Price Rules
+         * @description The project's own prices, the latest in force first.
+         */
+        get: operations["list_price_rules"];
         put?: never;
-        /** New Prule */
-        post: operations["new_prule_api_v1_price_rules_post"];
+        /**
+         * Create Price Rule
+         * @description Sets a price of the project's own, which goes before the shipped table while it is in force.
+         */
+        post: operations["create_price_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -240,8 +341,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Del Prule */
-        delete: operations["del_prule_api_v1_price_rules__rule_id__delete"];
+        /**
+         * Delete Price Rule
+         * @description Deletes a price of the project's own. Calls already priced keep their cost.
+         */
+        delete: operations["delete_price_rule"];
         options?: never;
         head?: never;
         patch?: never;
@@ -254,8 +358,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prices */
-        get: operations["prices_api_v1_prices_get"];
+        /**
+         * List Prices
+         * @description The shipped price table: lines whose provider and model contain the given texts, at today's rates.
+         */
+        get: operations["list_prices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -271,11 +378,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Projects */
-        get: operations["projects_api_v1_projects_get"];
+        /**
+         * List Projects
+         * @description The projects you may see, by name.
+         */
+        get: operations["list_projects"];
         put?: never;
-        /** New Project */
-        post: operations["new_project_api_v1_projects_post"];
+        /**
+         * Create Project
+         * @description Makes a project with the environments development, staging and production.
+         */
+        post: operations["create_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -289,14 +402,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Project
+         * @description One project, by id or slug.
+         */
+        get: operations["get_project"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Upd Project */
-        patch: operations["upd_project_api_v1_projects__project_id__patch"];
+        /**
+         * Change Project
+         * @description Changes a project's name, what it captures, its masks or its retention. What is not given stays.
+         */
+        patch: operations["change_project"];
         trace?: never;
     };
     "/api/v1/providers": {
@@ -306,8 +426,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Providers */
-        get: operations["providers_api_v1_providers_get"];
+        /**
+         * List Providers
+         * @description The kinds of provider there are, and the fields their connections have.
+         */
+        get: operations["list_providers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -323,11 +446,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Rts */
-        get: operations["rts_api_v1_routes_get"];
+        /**
+         * List Routes
+         * @description The project's routes, by pattern.
+         */
+        get: operations["list_routes"];
         put?: never;
-        /** New Rt */
-        post: operations["new_rt_api_v1_routes_post"];
+        /**
+         * Create Route
+         * @description Makes a route.
+         */
+        post: operations["create_route"];
         delete?: never;
         options?: never;
         head?: never;
@@ -344,12 +473,18 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Del Rt */
-        delete: operations["del_rt_api_v1_routes__route_id__delete"];
+        /**
+         * Delete Route
+         * @description Deletes a route.
+         */
+        delete: operations["delete_route"];
         options?: never;
         head?: never;
-        /** Upd Rt */
-        patch: operations["upd_rt_api_v1_routes__route_id__patch"];
+        /**
+         * Update Route
+         * @description Changes a route; the gateway follows it from its next call on.
+         */
+        patch: operations["update_route"];
         trace?: never;
     };
     "/api/v1/server": {
@@ -359,8 +494,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Server */
-        get: operations["server_api_v1_server_get"];
+        /**
+         * Read Server
+         * @description The server's version, the state of its stores and its worker, and what became of all records.
+         */
+        get: operations["read_server"];
         put?: never;
         post?: never;
         delete?: never;
@@ -376,13 +514,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Session */
-        get: operations["session_api_v1_session_get"];
+        /**
+         * Read Session
+         * @description Who is logged in, what they may do in the chosen project, and the CSRF token. 401 when nobody is.
+         */
+        get: operations["read_session"];
         put?: never;
-        /** Login */
-        post: operations["login_api_v1_session_post"];
-        /** Logout */
-        delete: operations["logout_api_v1_session_delete"];
+        /**
+         * Log In
+         * @description Logs in to the console and sets the session cookie. Repeated failures are answered 429.
+         */
+        post: operations["log_in"];
+        /**
+         * Log Out
+         * @description Ends the session and deletes its cookie.
+         */
+        delete: operations["log_out"];
         options?: never;
         head?: never;
         patch?: never;
@@ -397,8 +544,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Password */
-        post: operations["password_api_v1_session_password_post"];
+        /**
+         * Change Password
+         * @description Changes your own password and ends your other sessions.
+         */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description Sessions, those seen last first.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -412,8 +582,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Spans List */
-        get: operations["spans_list_api_v1_spans_get"];
+        /**
+         * List Spans
+         * @description Matching spans, newest first.
+         */
+        get: operations["list_spans"];
         put?: never;
         post?: never;
         delete?: never;
@@ -429,8 +602,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Span */
-        get: operations["span_api_v1_spans__span_id__get"];
+        /**
+         * Read Span
+         * @description A span, whole.
+         */
+        get: operations["read_span"];
         put?: never;
         post?: never;
         delete?: never;
@@ -446,8 +622,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Traces */
-        get: operations["traces_api_v1_traces_get"];
+        /**
+         * List Traces
+         * @description Traces that have a matching span, newest first.
+         */
+        get: operations["list_traces"];
         put?: never;
         post?: never;
         delete?: never;
@@ -463,8 +642,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Trace */
-        get: operations["trace_api_v1_traces__trace_id__get"];
+        /**
+         * Read Trace
+         * @description A trace with its spans in order of time (short forms; read a span for the rest).
+         */
+        get: operations["read_trace"];
         put?: never;
         post?: never;
         delete?: never;
@@ -480,11 +662,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Users */
-        get: operations["users_api_v1_users_get"];
+        /**
+         * List Users
+         * @description Everybody who can log in, by email.
+         */
+        get: operations["list_users"];
         put?: never;
-        /** New User */
-        post: operations["new_user_api_v1_users_post"];
+        /**
+         * Create User
+         * @description Adds a user, whose rank is at most your own.
+         */
+        post: operations["create_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -501,12 +689,78 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Del User */
-        delete: operations["del_user_api_v1_users__user_id__delete"];
+        /**
+         * Delete User
+         * @description Deletes a user with their sessions. What they did stays in the events.
+         */
+        delete: operations["delete_user"];
         options?: never;
         head?: never;
-        /** Upd User */
-        patch: operations["upd_user_api_v1_users__user_id__patch"];
+        /**
+         * Change User
+         * @description Changes a user. A new password or a disabling ends their sessions. The last owner stays one.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Liveness
+         * @description 200 while the process runs, whatever its stores do.
+         */
+        get: operations["read_liveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Metrics
+         * @description Counters for Prometheus. Needs a key with the scope server.read, or the setting OCTAVO_METRICS_PUBLIC.
+         */
+        get: operations["read_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Readiness
+         * @description 200 when every part works, 503 otherwise; the body says which does not.
+         */
+        get: operations["read_readiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
 }
@@ -637,6 +891,16 @@ export interface components {
              */
             updated_at: string;
         };
+        /**
+         * CountOut
+         * @description What can be queried now, exactly.
+         */
+        CountOut: {
+            /** Spans */
+            spans: number;
+            /** Traces */
+            traces: number;
+        };
         /** EnvironmentBody */
         EnvironmentBody: {
             /** Name */
@@ -691,6 +955,16 @@ export interface components {
             subject_kind: string;
         };
         /**
+         * FieldProblem
+         * @description One field that does not fit.
+         */
+        FieldProblem: {
+            /** Field */
+            field: string;
+            /** Message */
+            message: string;
+        };
+        /**
          * FlatRates
          * @description USD per million tokens of each bucket. null is unknown for `input` and `output`, and for the others the rate of
          *     `input` or `output`. `request` is USD a call; `details` USD per million of what is priced apart.
@@ -721,10 +995,33 @@ export interface components {
              */
             request: string;
         };
-        /** HTTPValidationError */
-        HTTPValidationError: {
-            /** Detail */
-            detail?: components["schemas"]["ValidationError"][];
+        /**
+         * GroupOut
+         * @description What happened under one session or end user.
+         */
+        GroupOut: {
+            /** Cost Usd */
+            cost_usd: string | null;
+            /** Errors */
+            errors: number;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Id */
+            id: string;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Spans */
+            spans: number;
+            /** Total Tokens */
+            total_tokens: number;
+            /** Traces */
+            traces: number;
         };
         /** KeyBody */
         KeyBody: {
@@ -796,7 +1093,10 @@ export interface components {
             /** Password */
             password: string;
         };
-        /** MetricsOut */
+        /**
+         * MetricsOut
+         * @description A table of measures; `time` is the start of a bucket of `interval_s` seconds.
+         */
         MetricsOut: {
             /** Columns */
             columns: string[];
@@ -903,6 +1203,13 @@ export interface components {
         Page_EventView_: {
             /** Data */
             data: components["schemas"]["EventView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[GroupOut] */
+        Page_GroupOut_: {
+            /** Data */
+            data: components["schemas"]["GroupOut"][];
             /** Next Cursor */
             next_cursor?: string | null;
         };
@@ -1071,6 +1378,37 @@ export interface components {
             /** Status */
             status: number | null;
         };
+        /**
+         * Problem
+         * @description What went wrong. `code` is for programs, `detail` for people, `request_id` for whoever looks into the log.
+         */
+        Problem: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+            /**
+             * Errors
+             * @default null
+             */
+            errors: components["schemas"]["FieldProblem"][] | null;
+            /**
+             * Param
+             * @default null
+             */
+            param: string | null;
+            /**
+             * Request Id
+             * @default null
+             */
+            request_id: string | null;
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        };
         /** ProjectBody */
         ProjectBody: {
             /** Name */
@@ -1170,6 +1508,18 @@ export interface components {
             tiers?: components["schemas"]["TierBody"][];
         };
         /**
+         * Readiness
+         * @description Whether traffic may come, and the state of each part.
+         */
+        Readiness: {
+            /** Parts */
+            parts: {
+                [key: string]: string;
+            };
+            /** Ready */
+            ready: boolean;
+        };
+        /**
          * Role
          * @description What a user may do. `member` holds nothing by itself, only what memberships give.
          * @enum {string}
@@ -1262,7 +1612,10 @@ export interface components {
             permissions: string[];
             user: components["schemas"]["UserView"];
         };
-        /** SpanEventOut */
+        /**
+         * SpanEventOut
+         * @description Something that happened at one instant of a span.
+         */
         SpanEventOut: {
             /** Attributes */
             attributes: {
@@ -1276,7 +1629,10 @@ export interface components {
              */
             time: string;
         };
-        /** SpanOut */
+        /**
+         * SpanOut
+         * @description A span, whole.
+         */
         SpanOut: {
             /** Api Key Id */
             api_key_id: string;
@@ -1387,7 +1743,10 @@ export interface components {
             /** Version */
             version: string;
         };
-        /** SpanSummary */
+        /**
+         * SpanSummary
+         * @description A span in one line.
+         */
         SpanSummary: {
             /** Cost Usd */
             cost_usd: string | null;
@@ -1465,7 +1824,10 @@ export interface components {
              */
             total_s: number;
         };
-        /** TraceOut */
+        /**
+         * TraceOut
+         * @description A trace, its spans in order of time, its scores.
+         */
         TraceOut: {
             /** Scores */
             scores: {
@@ -1475,7 +1837,11 @@ export interface components {
             spans: components["schemas"]["SpanSummary"][];
             trace: components["schemas"]["TraceSummary"];
         };
-        /** TraceSummary */
+        /**
+         * TraceSummary
+         * @description A trace in one line. `cost_usd` is null when no part of it has a known price; `cost_known` is false when some
+         *     part has not.
+         */
         TraceSummary: {
             /** Cost Known */
             cost_known: boolean;
@@ -1533,7 +1899,10 @@ export interface components {
             /** User Id */
             user_id: string;
         };
-        /** UsageOut */
+        /**
+         * UsageOut
+         * @description Tokens in disjoint buckets.
+         */
         UsageOut: {
             /**
              * Cache Read
@@ -1636,19 +2005,6 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
         };
-        /** ValidationError */
-        ValidationError: {
-            /** Context */
-            ctx?: Record<string, unknown>;
-            /** Input */
-            input?: unknown;
-            /** Location */
-            loc: (string | number)[];
-            /** Message */
-            msg: string;
-            /** Error Type */
-            type: string;
-        };
         /**
          * WorkerView
          * @description The worker process: starting, ready, down, stopped, or apart.
@@ -1672,7 +2028,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    acc_api_v1_accounting_get: {
+    read_accounting: {
         parameters: {
             query?: never;
             header?: never;
@@ -1690,9 +2046,36 @@ export interface operations {
                     "application/json": components["schemas"]["AccountingView"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    keys_api_v1_api_keys_get: {
+    list_keys: {
         parameters: {
             query?: never;
             header?: never;
@@ -1710,9 +2093,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_KeyView_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_key_api_v1_api_keys_post: {
+    create_key: {
         parameters: {
             query?: never;
             header?: never;
@@ -1734,18 +2144,54 @@ export interface operations {
                     "application/json": components["schemas"]["NewKeyView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    rev_api_v1_api_keys__key_id__delete: {
+    revoke_key: {
         parameters: {
             query?: never;
             header?: never;
@@ -1765,18 +2211,45 @@ export interface operations {
                     "application/json": components["schemas"]["KeyView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    cons_api_v1_connections_get: {
+    list_connections: {
         parameters: {
             query?: never;
             header?: never;
@@ -1794,9 +2267,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ConnectionOut_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_con_api_v1_connections_post: {
+    create_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1818,18 +2318,112 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    del_con_api_v1_connections__connection_id__delete: {
+    get_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionOut"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1847,18 +2441,45 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    upd_con_api_v1_connections__connection_id__patch: {
+    update_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1882,18 +2503,54 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    test_con_api_v1_connections__connection_id__test_post: {
+    test_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1913,18 +2570,112 @@ export interface operations {
                     "application/json": components["schemas"]["ProbeOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    envs_api_v1_environments_get: {
+    list_end_users: {
+        parameters: {
+            query?: {
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                limit?: number;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_GroupOut_"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_environments: {
         parameters: {
             query?: never;
             header?: never;
@@ -1942,9 +2693,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_EnvironmentView_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_env_api_v1_environments_post: {
+    create_environment: {
         parameters: {
             query?: never;
             header?: never;
@@ -1966,24 +2744,64 @@ export interface operations {
                     "application/json": components["schemas"]["EnvironmentView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    events_api_v1_events_get: {
+    list_events: {
         parameters: {
             query?: {
+                /** @description As `api_key.created`. */
                 action?: string;
+                /** @description Id of the user or API key that did it. */
                 actor?: string;
-                cursor?: string;
+                cursor?: string | null;
                 limit?: number;
+                /** @description `server` reads all, for who administers users. */
+                scope?: "project" | "server";
                 subject_id?: string;
                 subject_kind?: string;
             };
@@ -2002,18 +2820,45 @@ export interface operations {
                     "application/json": components["schemas"]["Page_EventView_"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    live_api_v1_live_get: {
+    stream_live: {
         parameters: {
             query?: never;
             header?: never;
@@ -2022,27 +2867,62 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Events without end */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    metrics_api_v1_metrics_get: {
+    query_metrics: {
         parameters: {
-            query: {
+            query?: {
+                /** @description Comma-separated */
                 dimensions?: string;
                 environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
                 filter?: string;
-                from?: string | null;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                /** @description auto, none, minute, hour, day, … */
                 interval?: string;
-                measures: string;
-                to?: string | null;
+                /** @description Comma-separated */
+                measures?: string;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -2059,18 +2939,45 @@ export interface operations {
                     "application/json": components["schemas"]["MetricsOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    count_api_v1_metrics_count_get: {
+    count_stored: {
         parameters: {
             query?: never;
             header?: never;
@@ -2085,14 +2992,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: number;
-                    };
+                    "application/json": components["schemas"]["CountOut"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    models_api_v1_models_get: {
+    list_models: {
         parameters: {
             query?: never;
             header?: never;
@@ -2110,9 +3042,108 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ModelOut_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    prules_api_v1_price_rules_get: {
+    run_playground: {
+        parameters: {
+            query?: never;
+            header?: {
+                "x-octavo-environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As the gateway answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description A refusal, in OpenAI's shape */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A refusal, in OpenAI's shape */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A refusal, in OpenAI's shape */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A refusal, in OpenAI's shape */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A refusal, in OpenAI's shape */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_price_rules: {
         parameters: {
             query?: never;
             header?: never;
@@ -2130,9 +3161,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_PriceRuleOut_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_prule_api_v1_price_rules_post: {
+    create_price_rule: {
         parameters: {
             query?: never;
             header?: never;
@@ -2154,18 +3212,54 @@ export interface operations {
                     "application/json": components["schemas"]["PriceRuleOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    del_prule_api_v1_price_rules__rule_id__delete: {
+    delete_price_rule: {
         parameters: {
             query?: never;
             header?: never;
@@ -2183,18 +3277,45 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    prices_api_v1_prices_get: {
+    list_prices: {
         parameters: {
             query?: {
                 cursor?: string;
@@ -2217,18 +3338,45 @@ export interface operations {
                     "application/json": components["schemas"]["Page_PriceOut_"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    projects_api_v1_projects_get: {
+    list_projects: {
         parameters: {
             query?: never;
             header?: never;
@@ -2246,9 +3394,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ProjectView_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_project_api_v1_projects_post: {
+    create_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -2270,18 +3445,112 @@ export interface operations {
                     "application/json": components["schemas"]["ProjectView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    upd_project_api_v1_projects__project_id__patch: {
+    get_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -2305,18 +3574,54 @@ export interface operations {
                     "application/json": components["schemas"]["ProjectView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    providers_api_v1_providers_get: {
+    list_providers: {
         parameters: {
             query?: never;
             header?: never;
@@ -2334,9 +3639,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ProviderOut_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    rts_api_v1_routes_get: {
+    list_routes: {
         parameters: {
             query?: never;
             header?: never;
@@ -2354,9 +3686,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_RouteOut_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_rt_api_v1_routes_post: {
+    create_route: {
         parameters: {
             query?: never;
             header?: never;
@@ -2378,18 +3737,54 @@ export interface operations {
                     "application/json": components["schemas"]["RouteOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    del_rt_api_v1_routes__route_id__delete: {
+    delete_route: {
         parameters: {
             query?: never;
             header?: never;
@@ -2407,18 +3802,45 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    upd_rt_api_v1_routes__route_id__patch: {
+    update_route: {
         parameters: {
             query?: never;
             header?: never;
@@ -2442,18 +3864,54 @@ export interface operations {
                     "application/json": components["schemas"]["RouteOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    server_api_v1_server_get: {
+    read_server: {
         parameters: {
             query?: never;
             header?: never;
@@ -2471,9 +3929,36 @@ export interface operations {
                     "application/json": components["schemas"]["ServerView"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    session_api_v1_session_get: {
+    read_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -2491,9 +3976,36 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    login_api_v1_session_post: {
+    log_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -2515,18 +4027,36 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    logout_api_v1_session_delete: {
+    log_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -2542,9 +4072,36 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    password_api_v1_session_password_post: {
+    change_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -2564,21 +4121,134 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    spans_list_api_v1_spans_get: {
+    list_sessions: {
         parameters: {
             query?: {
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
                 limit?: number;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_GroupOut_"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_spans: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                limit?: number;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -2595,18 +4265,45 @@ export interface operations {
                     "application/json": components["schemas"]["Page_SpanSummary_"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    span_api_v1_spans__span_id__get: {
+    read_span: {
         parameters: {
             query?: {
                 trace_id?: string;
@@ -2628,27 +4325,58 @@ export interface operations {
                     "application/json": components["schemas"]["SpanOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    traces_api_v1_traces_get: {
+    list_traces: {
         parameters: {
             query?: {
                 cursor?: string;
                 environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
                 filter?: string;
-                from?: string | null;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
                 limit?: number;
+                /** @description Text in inputs, outputs, names or errors; or an id */
                 search?: string;
-                to?: string | null;
+                /** @description ISO 8601, or relative */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -2665,18 +4393,45 @@ export interface operations {
                     "application/json": components["schemas"]["Page_TraceSummary_"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    trace_api_v1_traces__trace_id__get: {
+    read_trace: {
         parameters: {
             query?: never;
             header?: never;
@@ -2696,18 +4451,45 @@ export interface operations {
                     "application/json": components["schemas"]["TraceOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    users_api_v1_users_get: {
+    list_users: {
         parameters: {
             query?: never;
             header?: never;
@@ -2725,9 +4507,36 @@ export interface operations {
                     "application/json": components["schemas"]["Page_UserView_"];
                 };
             };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    new_user_api_v1_users_post: {
+    create_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -2749,18 +4558,54 @@ export interface operations {
                     "application/json": components["schemas"]["UserView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    del_user_api_v1_users__user_id__delete: {
+    delete_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -2778,18 +4623,45 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    upd_user_api_v1_users__user_id__patch: {
+    change_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -2813,13 +4685,165 @@ export interface operations {
                     "application/json": components["schemas"]["UserView"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description Malformed, or a value is out of range */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_liveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Prometheus text format */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_readiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -9,7 +9,8 @@ export function PasswordDialog({ opened, close }: { opened: boolean; close: () =
   const [before, setBefore] = useState("");
   const [after, setAfter] = useState("");
   const change = useMutation({
-    mutationFn: () => take(api.POST("/api/v1/session/password", { body: { old_password: before, new_password: after } })),
+    mutationFn: () =>
+      take(api.POST("/api/v1/session/password", { body: { old_password: before, new_password: after } })),
     onSuccess: () => {
       notifications.show({ message: "Password changed. Your other sessions were ended." });
       setBefore("");

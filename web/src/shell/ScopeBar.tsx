@@ -102,7 +102,12 @@ export function RangePicker() {
             value={from}
             onChange={(event) => setFrom(event.currentTarget.value)}
           />
-          <TextInput type="datetime-local" label="To" value={to} onChange={(event) => setTo(event.currentTarget.value)} />
+          <TextInput
+            type="datetime-local"
+            label="To"
+            value={to}
+            onChange={(event) => setTo(event.currentTarget.value)}
+          />
           <Button type="submit" variant="default" disabled={!valid}>
             Apply
           </Button>

@@ -26,19 +26,23 @@ import { Failure } from "../ui/states";
 import { Help } from "./Help";
 import { useKeys } from "./keys";
 import { NewProject } from "./NewProject";
-import { PasswordDialog } from "./PasswordDialog";
 import { Palette } from "./Palette";
+import { PasswordDialog } from "./PasswordDialog";
 import { PAGES, SECTIONS } from "./pages";
 import { EnvironmentSwitch, LiveSwitch, RangePicker } from "./ScopeBar";
 import { type ScopeSearch, useScope } from "./scope";
-import { SessionProvider } from "./sessionContext";
 import { useLogOut } from "./session";
+import { SessionProvider } from "./sessionContext";
 import css from "./shell.module.css";
 
 /** Finds the project of the URL (or the last one used) before anything asks the API about it. */
 export function Shell({ session }: { session: Session }) {
   const { project: wanted } = useSearch({ strict: false }) as ScopeSearch;
-  const [remembered, remember] = useLocalStorage({ key: "octavo-project", defaultValue: "", getInitialValueInEffect: false });
+  const [remembered, remember] = useLocalStorage({
+    key: "octavo-project",
+    defaultValue: "",
+    getInitialValueInEffect: false,
+  });
   const projects = useQuery({
     queryKey: ["projects"],
     queryFn: () => take(createApi(undefined, undefined).GET("/api/v1/projects")),
@@ -162,13 +166,7 @@ function Frame({ session, project, projects }: { session: Session; project: Proj
           <Outlet />
         </main>
       </div>
-      <Palette
-        opened={palette}
-        close={paletteControl.close}
-        pages={pages}
-        projects={projects}
-        environments={list}
-      />
+      <Palette opened={palette} close={paletteControl.close} pages={pages} projects={projects} environments={list} />
       <Help opened={help} close={helpControl.close} pages={pages} />
     </div>
   );

@@ -186,15 +186,7 @@ export function Panel({
   );
 }
 
-export function PageHead({
-  title,
-  note,
-  children,
-}: {
-  title: ReactNode;
-  note?: ReactNode;
-  children?: ReactNode;
-}) {
+export function PageHead({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
   return (
     <div className={css.pageHead}>
       <h1>{title}</h1>

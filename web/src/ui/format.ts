@@ -4,6 +4,7 @@ const THIN = "\u2009";
 
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "–";
+  if (ms === 0) return "0";
   if (ms < 1) return `${(ms * 1000).toFixed(0)}${THIN}µs`;
   if (ms < 10) return `${ms.toFixed(1)}${THIN}ms`;
   if (ms < 1000) return `${ms.toFixed(0)}${THIN}ms`;

@@ -51,7 +51,9 @@ export function ConnectionDialog({
     },
     onSuccess: async (saved) => {
       await queries.invalidateQueries({ queryKey: [project] });
-      notifications.show({ message: `${saved.name} is ${connection ? "changed" : "connected"}. Test it to see its models.` });
+      notifications.show({
+        message: `${saved.name} is ${connection ? "changed" : "connected"}. Test it to see its models.`,
+      });
       close();
     },
   });
@@ -60,7 +62,12 @@ export function ConnectionDialog({
     save.mutate();
   };
   return (
-    <Modal opened onClose={close} title={connection ? `Edit ${connection.name}` : `Connect ${provider.title}`} size={520}>
+    <Modal
+      opened
+      onClose={close}
+      title={connection ? `Edit ${connection.name}` : `Connect ${provider.title}`}
+      size={520}
+    >
       <form onSubmit={submit} className="stack">
         <TextInput
           label="Name"
@@ -187,7 +194,12 @@ function OptionInput({
     return <Select {...shared} data={option.choices} value={value || null} onChange={(next) => change(next ?? "")} />;
   if (option.kind === "secret")
     return (
-      <PasswordInput {...shared} value={value} onChange={(event) => change(event.currentTarget.value)} autoComplete="off" />
+      <PasswordInput
+        {...shared}
+        value={value}
+        onChange={(event) => change(event.currentTarget.value)}
+        autoComplete="off"
+      />
     );
   if (option.kind === "json" || option.kind === "headers")
     return <Textarea {...shared} value={value} onChange={(event) => change(event.currentTarget.value)} rows={3} />;

@@ -1,10 +1,10 @@
 /** What tokens cost: the models this project can call, its own rules, the shipped table. */
 import { ActionIcon, Button, Modal, TextInput } from "@mantine/core";
 import { IconCoins, IconPlus, IconSearch, IconTrash } from "@tabler/icons-react";
-import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import { take, useApi } from "../../api/client";
+import { take, useApi, useKept } from "../../api/client";
 import type { Rates } from "../../api/types";
 import { useHere } from "../../shell/sessionContext";
 import { PageHead, Panel, Pill, Time } from "../../ui/atoms";
@@ -106,7 +106,10 @@ function Callable({ price }: { price: (model: string, provider: string) => void 
                           </td>
                           <td>
                             {may("costs.write") && (
-                              <Button variant="subtle" onClick={() => price(one.upstream_model || one.model, one.provider)}>
+                              <Button
+                                variant="subtle"
+                                onClick={() => price(one.upstream_model || one.model, one.provider)}
+                              >
                                 Set a price
                               </Button>
                             )}
@@ -168,10 +171,15 @@ function Rules() {
                       )}
                       {rule.batch && <Pill>batch</Pill>}
                     </td>
-                    <td className="soft">{rule.note}</td>
+                    <td className="soft truncate" style={{ maxWidth: 220 }} title={rule.note}>
+                      {rule.note}
+                    </td>
                     <td data-right>
                       {may("costs.write") && (
-                        <ActionIcon aria-label={`Delete the price of ${rule.model}`} onClick={() => remove.mutate(rule.id)}>
+                        <ActionIcon
+                          aria-label={`Delete the price of ${rule.model}`}
+                          onClick={() => remove.mutate(rule.id)}
+                        >
                           <IconTrash size={15} />
                         </ActionIcon>
                       )}
@@ -189,6 +197,7 @@ function Rules() {
 
 function Table() {
   const { api, project } = useApi();
+  const kept = useKept();
   const search = useSearch({ strict: false }) as { model?: string; provider?: string };
   const navigate = useNavigate();
   const model = search.model ?? "";
@@ -203,7 +212,7 @@ function Table() {
         }),
       ),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
   const change = (patch: { model?: string; provider?: string }) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, ...patch })) as never, replace: true });
@@ -261,7 +270,11 @@ function Table() {
               </table>
               {prices.hasNextPage && (
                 <div style={{ padding: 8, textAlign: "center" }}>
-                  <Button variant="subtle" onClick={() => void prices.fetchNextPage()} loading={prices.isFetchingNextPage}>
+                  <Button
+                    variant="subtle"
+                    onClick={() => void prices.fetchNextPage()}
+                    loading={prices.isFetchingNextPage}
+                  >
                     Load more
                   </Button>
                 </div>

@@ -40,7 +40,10 @@ export function Providers() {
   const providerOf = (kind: string) => catalogue.find((one) => one.kind === kind);
   return (
     <div className={page.page}>
-      <PageHead title="Providers" note="Where the gateway sends calls. Upstream keys are encrypted and never shown again." />
+      <PageHead
+        title="Providers"
+        note="Where the gateway sends calls. Upstream keys are encrypted and never shown again."
+      />
       <Loaded query={connections} rows={6}>
         {({ data }) =>
           data.length === 0 ? (
@@ -72,7 +75,12 @@ export function Providers() {
             {({ data }) => (
               <div className={page.picks}>
                 {data.map((provider) => (
-                  <button key={provider.kind} type="button" className={page.pick} onClick={() => setDialog({ provider })}>
+                  <button
+                    key={provider.kind}
+                    type="button"
+                    className={page.pick}
+                    onClick={() => setDialog({ provider })}
+                  >
                     <Glyph title={provider.title} />
                     <span className="grow truncate">{provider.title}</span>
                     <IconPlus size={14} />

@@ -46,8 +46,8 @@ export function Routes() {
           {({ data }) =>
             data.length === 0 ? (
               <Empty icon={IconRoute} title="No routes, and none needed">
-                Without a route a model goes to the connection that claims its name. A route adds fallbacks (when the first
-                fails, the next answers), weights, or a name such as <span className="mono">fast</span>.
+                Without a route a model goes to the connection that claims its name. A route adds fallbacks (when the
+                first fails, the next answers), weights, or a name such as <span className="mono">fast</span>.
               </Empty>
             ) : (
               <div className={ui.tableWrap}>
@@ -70,7 +70,9 @@ export function Routes() {
                           <span className={page.targets}>
                             {route.targets.map((target, place) => (
                               <Fragment key={`${target.connection_id}${target.model}`}>
-                                {place > 0 && route.strategy === "fallback" && <IconArrowRight size={13} className="muted" />}
+                                {place > 0 && route.strategy === "fallback" && (
+                                  <IconArrowRight size={13} className="muted" />
+                                )}
                                 <Pill>
                                   {nameOf(target.connection_id)}
                                   {target.model && <span className="muted">/ {target.model}</span>}
@@ -107,11 +109,7 @@ export function Routes() {
         </Loaded>
       </Panel>
       {editing && (
-        <RouteDialog
-          route={editing === "new" ? undefined : editing}
-          connections={list}
-          close={() => edit(null)}
-        />
+        <RouteDialog route={editing === "new" ? undefined : editing} connections={list} close={() => edit(null)} />
       )}
       <Confirm
         opened={removing !== null}
@@ -147,9 +145,11 @@ function RouteDialog({
   const [retries, setRetries] = useState(route?.retries ?? 2);
   const [timeouts, setTimeouts] = useState(route?.timeouts ?? { connect_s: 5, first_byte_s: 120, total_s: 600 });
   const [targets, setTargets] = useState<Required<Target>[]>(
-    route?.targets.map((one) => ({ connection_id: one.connection_id, model: one.model ?? "", weight: one.weight ?? 1 })) ?? [
-      { connection_id: first, model: "", weight: 1 },
-    ],
+    route?.targets.map((one) => ({
+      connection_id: one.connection_id,
+      model: one.model ?? "",
+      weight: one.weight ?? 1,
+    })) ?? [{ connection_id: first, model: "", weight: 1 }],
   );
   const save = useMutation({
     mutationFn: () => {

@@ -1,10 +1,10 @@
 /** Who changed what, when; with the digest of the subject before and after. */
 import { Button, TextInput } from "@mantine/core";
 import { IconArrowNarrowRight, IconHistory, IconSearch } from "@tabler/icons-react";
-import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
-import { take, useApi } from "../../api/client";
+import { take, useApi, useKept } from "../../api/client";
 import type { AuditEvent } from "../../api/types";
 import { CopyId, PageHead, Panel, Pill, Time, type Tone } from "../../ui/atoms";
 import { Json } from "../../ui/code";
@@ -20,6 +20,7 @@ function toneOf(action: string): Tone {
 
 export function Events() {
   const { api, project } = useApi();
+  const kept = useKept();
   const search = useSearch({ strict: false }) as { action?: string; subject?: string; actor?: string };
   const navigate = useNavigate();
   const action = search.action ?? "";
@@ -41,7 +42,7 @@ export function Events() {
         }),
       ),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
   const change = (patch: { action?: string; subject?: string }) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, ...patch })) as never, replace: true });
@@ -97,7 +98,11 @@ export function Events() {
                 </table>
                 {events.hasNextPage && (
                   <div style={{ padding: 8, textAlign: "center" }}>
-                    <Button variant="subtle" onClick={() => void events.fetchNextPage()} loading={events.isFetchingNextPage}>
+                    <Button
+                      variant="subtle"
+                      onClick={() => void events.fetchNextPage()}
+                      loading={events.isFetchingNextPage}
+                    >
                       Load more
                     </Button>
                   </div>

@@ -25,7 +25,8 @@ export function Keys() {
   const [creating, create] = useState(false);
   const [revoking, revoke] = useState<ApiKey | null>(null);
   const revocation = useMutation({
-    mutationFn: (key: ApiKey) => take(api.DELETE("/api/v1/api-keys/{key_id}", { params: { path: { key_id: key.id } } })),
+    mutationFn: (key: ApiKey) =>
+      take(api.DELETE("/api/v1/api-keys/{key_id}", { params: { path: { key_id: key.id } } })),
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: [project, "keys"] });
       revoke(null);

@@ -29,8 +29,13 @@ export function Members() {
   const [removing, remove] = useState<User | null>(null);
   const refresh = () => queries.invalidateQueries({ queryKey: ["users"] });
   const change = useMutation({
-    mutationFn: ({ user, body }: { user: User; body: { role?: User["role"]; disabled?: boolean; memberships?: User["memberships"] } }) =>
-      take(api.PATCH("/api/v1/users/{user_id}", { params: { path: { user_id: user.id } }, body })),
+    mutationFn: ({
+      user,
+      body,
+    }: {
+      user: User;
+      body: { role?: User["role"]; disabled?: boolean; memberships?: User["memberships"] };
+    }) => take(api.PATCH("/api/v1/users/{user_id}", { params: { path: { user_id: user.id } }, body })),
     onSuccess: refresh,
   });
   const deletion = useMutation({
@@ -185,12 +190,7 @@ function AddMember({ close }: { close: () => void }) {
           onChange={(event) => setPassword(event.currentTarget.value)}
           required
         />
-        <Select
-          label="Role"
-          data={ROLES}
-          value={role}
-          onChange={(next) => next && setRole(next as User["role"])}
-        />
+        <Select label="Role" data={ROLES} value={role} onChange={(next) => next && setRole(next as User["role"])} />
         {create.error && (
           <div className={page.result} data-ok="false" role="alert">
             {create.error.message}

@@ -1,24 +1,27 @@
 /** How the project is doing now: health, traffic, latency, tokens, cost, what failed, what came last. */
 import { IconActivity } from "@tabler/icons-react";
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useMemo } from "react";
-import { take, useApi } from "../../api/client";
-import { useHere } from "../../shell/sessionContext";
+import { take, useApi, useKept } from "../../api/client";
 import { useScope } from "../../shell/scope";
+import { useHere } from "../../shell/sessionContext";
 import { Money, PageHead, Panel, Pill, StatusDot, Time } from "../../ui/atoms";
 import { Chart, type ChartSpec } from "../../ui/Chart";
 import { FirstCall } from "../../ui/FirstCall";
 import { compact, duration, integer, percent, uptime, usd } from "../../ui/format";
+import { preview } from "../../ui/preview";
 import { Bone, Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
 import css from "./home.module.css";
-import { perModel, perStatus, rowsOf, series, timeOf, total, type Row } from "./series";
+import { perModel, perStatus, type Row, rowsOf, series, timeOf, total } from "./series";
 
-const MEASURES = "count,error_rate,latency_p50,latency_p95,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
+const MEASURES =
+  "count,error_rate,latency_p50,latency_p95,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
 
 function useMetrics(measures: string, dimensions: string, interval: "auto" | "none") {
   const { api, project } = useApi();
+  const kept = useKept();
   const scope = useScope();
   return useQuery({
     queryKey: [project, "metrics", measures, dimensions, interval, scope.key, "live"],
@@ -39,7 +42,7 @@ function useMetrics(measures: string, dimensions: string, interval: "auto" | "no
       );
       return { rows: rowsOf(metrics), intervalMs: (metrics.interval_s ?? 0) * 1000, bounds };
     },
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
 }
 
@@ -71,10 +74,11 @@ function Counts() {
 
 function HealthStrip() {
   const { api, project } = useApi();
+  const kept = useKept();
   const { data, error } = useQuery({
     queryKey: [project, "server", "live"],
     queryFn: () => take(api.GET("/api/v1/server")),
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
   if (error && !data) return <Pill tone="bad">server unreachable</Pill>;
   if (!data) return <Bone width={260} height={20} />;
@@ -88,7 +92,10 @@ function HealthStrip() {
           {name}
         </span>
       ))}
-      <span className={css.part} title={data.worker.message || `worker ${data.worker.state}, ${data.worker.restarts} restarts`}>
+      <span
+        className={css.part}
+        title={data.worker.message || `worker ${data.worker.state}, ${data.worker.restarts} restarts`}
+      >
         <StatusDot tone={["ready", "apart"].includes(data.worker.state) ? "good" : "bad"} label={data.worker.state} />
         worker
       </span>
@@ -277,7 +284,7 @@ function Models({ rows }: { rows: Row[] }) {
     .slice(0, 8);
   const most = Math.max(1, ...sorted.map((row) => num(row, "count")));
   return (
-    <table className={ui.table}>
+    <table className={`${ui.table} ${css.models}`}>
       <thead>
         <tr>
           <th>Model</th>
@@ -299,9 +306,7 @@ function Models({ rows }: { rows: Row[] }) {
             <td data-right>{compact(num(row, "count"))}</td>
             <td data-right>{percent(num(row, "error_rate"))}</td>
             <td data-right>{duration(num(row, "latency_p95"))}</td>
-            <td data-right>
-              <Money value={text(row, "cost_usd")} short />
-            </td>
+            <td data-right>{num(row, "total_tokens") > 0 ? <Money value={text(row, "cost_usd")} short /> : "–"}</td>
           </tr>
         ))}
       </tbody>
@@ -311,6 +316,7 @@ function Models({ rows }: { rows: Row[] }) {
 
 function Recent({ title, errors }: { title: string; errors?: boolean }) {
   const { api, project } = useApi();
+  const kept = useKept();
   const scope = useScope();
   const query = useQuery({
     queryKey: [project, "recent", errors, scope.key, "live"],
@@ -327,7 +333,7 @@ function Recent({ title, errors }: { title: string; errors?: boolean }) {
           },
         }),
       ),
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
   return (
     <Panel
@@ -351,7 +357,7 @@ function Recent({ title, errors }: { title: string; errors?: boolean }) {
                     <StatusDot tone={trace.status === "error" ? "bad" : "good"} label={trace.status} />
                     <b className="truncate">{trace.name}</b>
                     <span className="truncate grow soft">
-                      {errors ? trace.error_message || trace.error_class : trace.input_preview}
+                      {errors ? trace.error_message || trace.error_class : preview(trace.input_preview, "input")}
                     </span>
                     <span className="num soft">{duration(trace.duration_ms)}</span>
                     <Time value={trace.start_time} className="muted" />

@@ -31,11 +31,14 @@ export function series(
   zero: boolean,
 ): [number, number | null][] {
   const at = new Map(
-    rows.map((row) => [timeOf(row.time), row[column] === null || row[column] === undefined ? null : Number(row[column])]),
+    rows.map((row) => [
+      timeOf(row.time),
+      row[column] === null || row[column] === undefined ? null : Number(row[column]),
+    ]),
   );
   if (step <= 0) return [...at.entries()];
   const points: [number, number | null][] = [];
-  for (let time = Math.floor(from / step) * step; time <= to; time += step)
+  for (let time = Math.ceil(from / step) * step; time <= to; time += step)
     points.push([time, at.get(time) ?? (zero ? 0 : null)]);
   return points;
 }

@@ -1,18 +1,12 @@
 /** Try a model through the gateway: the call is routed, priced and traced like any other. */
 import { ActionIcon, Button, NumberInput, SegmentedControl, Select, Switch, Textarea, TextInput } from "@mantine/core";
-import {
-  IconColumns2,
-  IconPlayerPlay,
-  IconPlayerStop,
-  IconPlus,
-  IconPrompt,
-  IconTrash,
-} from "@tabler/icons-react";
+import { IconColumns2, IconPlayerPlay, IconPlayerStop, IconPlus, IconPrompt, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { take, useApi } from "../../api/client";
 import { useKeys } from "../../shell/keys";
+import { useScope } from "../../shell/scope";
 import { Kbd, Money, PageHead, Pill } from "../../ui/atoms";
 import { Json, Markdown, parseJson } from "../../ui/code";
 import { duration, integer } from "../../ui/format";
@@ -112,7 +106,9 @@ export function Playground() {
         <Button
           variant="default"
           leftSection={<IconColumns2 size={14} />}
-          onClick={() => choose(chosen.length === 1 ? [chosen[0] ?? "", models[1] ?? chosen[0] ?? ""] : [chosen[0] ?? ""])}
+          onClick={() =>
+            choose(chosen.length === 1 ? [chosen[0] ?? "", models[1] ?? chosen[0] ?? ""] : [chosen[0] ?? ""])
+          }
         >
           {chosen.length === 1 ? "Compare" : "One model"}
         </Button>
@@ -185,9 +181,7 @@ export function Playground() {
             settings={settings}
             signal={signal}
             busy={(by) => setRunning((count) => count + by)}
-            append={(text) =>
-              setTurns([...turns, { role: "assistant", content: text }, { role: "user", content: "" }])
-            }
+            append={(text) => setTurns([...turns, { role: "assistant", content: text }, { role: "user", content: "" }])}
           />
         ))}
       </div>
@@ -274,7 +268,9 @@ function Lane({
   busy: (by: 1 | -1) => void;
   append: (text: string) => void;
 }) {
-  const bound = useApi();
+  const { project, csrf } = useApi();
+  const { env } = useScope();
+  const bound = { project, csrf, environment: env };
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [active, setActive] = useState(false);
@@ -321,11 +317,7 @@ function Lane({
         />
         <span className="grow" />
         {active && (
-          <Button
-            variant="default"
-            leftSection={<IconPlayerStop size={14} />}
-            onClick={() => abort.current?.abort()}
-          >
+          <Button variant="default" leftSection={<IconPlayerStop size={14} />} onClick={() => abort.current?.abort()}>
             Stop
           </Button>
         )}

@@ -85,7 +85,7 @@ async function refusal(response: Response): Promise<ApiError> {
 /** Runs one call; `progress` gets the answer as it grows. */
 export async function run(
   body: Record<string, unknown>,
-  bound: { project: string; csrf: string },
+  bound: { project: string; csrf: string; environment: string },
   signal: AbortSignal,
   progress: (answer: Answer) => void,
 ): Promise<Answer> {
@@ -93,7 +93,11 @@ export async function run(
   const answer = emptyAnswer();
   const response = await fetch(PATH, {
     method: "POST",
-    headers: { "Content-Type": "application/json", ...headersFor(bound.project, bound.csrf, "POST") },
+    headers: {
+      "Content-Type": "application/json",
+      ...headersFor(bound.project, bound.csrf, "POST"),
+      ...(bound.environment && { "X-Octavo-Environment": bound.environment }),
+    },
     body: JSON.stringify(body),
     signal,
   });

@@ -25,7 +25,19 @@ function Text({ text, prose }: { text: string; prose: boolean }) {
   );
 }
 
-function Fold({ icon, title, note, open, children }: { icon: ReactNode; title: ReactNode; note?: string; open?: boolean; children: ReactNode }) {
+function Fold({
+  icon,
+  title,
+  note,
+  open,
+  children,
+}: {
+  icon: ReactNode;
+  title: ReactNode;
+  note?: string;
+  open?: boolean;
+  children: ReactNode;
+}) {
   return (
     <details className={css.card} open={open}>
       <summary>
@@ -65,7 +77,11 @@ function PartView({ part, role }: { part: Part; role: string }) {
       return <Text text={part.text} prose={role === "assistant" || role === "user" || role === "system"} />;
     case "reasoning":
       return (
-        <Fold icon={<IconBrain size={14} />} title="Reasoning" note={`${part.text.length.toLocaleString("en")} characters`}>
+        <Fold
+          icon={<IconBrain size={14} />}
+          title="Reasoning"
+          note={`${part.text.length.toLocaleString("en")} characters`}
+        >
           <div className={css.plain}>{part.text}</div>
         </Fold>
       );
@@ -79,7 +95,12 @@ function PartView({ part, role }: { part: Part; role: string }) {
       );
     case "call":
       return (
-        <Fold icon={<IconTool size={14} className={css.toolIcon} />} title={<b>{part.name || "tool"}</b>} note={part.id} open>
+        <Fold
+          icon={<IconTool size={14} className={css.toolIcon} />}
+          title={<b>{part.name || "tool"}</b>}
+          note={part.id}
+          open
+        >
           <Value value={part.arguments ?? {}} />
         </Fold>
       );

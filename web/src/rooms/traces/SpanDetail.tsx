@@ -28,9 +28,7 @@ export function SpanDetail({ traceId, spanId, tab }: { traceId: string; spanId: 
   const query = useQuery({
     queryKey: [project, "span", traceId, spanId],
     queryFn: () =>
-      take(
-        api.GET("/api/v1/spans/{span_id}", { params: { path: { span_id: spanId }, query: { trace_id: traceId } } }),
-      ),
+      take(api.GET("/api/v1/spans/{span_id}", { params: { path: { span_id: spanId }, query: { trace_id: traceId } } })),
     staleTime: 60_000,
     placeholderData: undefined,
   });
@@ -125,7 +123,7 @@ function Facts({ span }: { span: Span }) {
         {model && (
           <>
             <Fact label="Cost">
-              <Money value={span.cost_usd} />
+              {span.total_tokens > 0 || span.cost_usd !== null ? <Money value={span.cost_usd} /> : "–"}
             </Fact>
             <Fact label="Model">
               {span.model_requested && span.model_requested !== span.model ? (
@@ -138,7 +136,9 @@ function Facts({ span }: { span: Span }) {
             </Fact>
             {span.provider && <Fact label="Provider">{span.provider}</Fact>}
             {span.attempts > 0 && (
-              <Fact label="Attempts">{span.attempts > 1 ? <Pill tone="warn">{span.attempts}</Pill> : span.attempts}</Fact>
+              <Fact label="Attempts">
+                {span.attempts > 1 ? <Pill tone="warn">{span.attempts}</Pill> : span.attempts}
+              </Fact>
             )}
             {span.finish_reason && <Fact label="Finish">{span.finish_reason}</Fact>}
             {span.streaming && <Fact label="Mode">streamed</Fact>}
@@ -205,12 +205,14 @@ function Conversation({ span }: { span: Span }) {
   const answered = conversation(span.output, "assistant");
   return (
     <div className="stack">
-      {asked ? <Messages messages={asked} /> : span.input && <Block title="Input" text={span.input} role="user" />}
+      {asked ? <Messages messages={asked} /> : span.input && <Block title="Input" text={span.input} speaker="user" />}
       {span.documents && <Documents text={span.documents} />}
       {answered ? (
         <Messages messages={answered} />
       ) : (
-        span.output && <Block title="Output" text={span.output} role={span.kind === "llm" ? "assistant" : "output"} />
+        span.output && (
+          <Block title="Output" text={span.output} speaker={span.kind === "llm" ? "assistant" : "output"} />
+        )
       )}
       {span.tools && (
         <details className={css.card}>
@@ -224,9 +226,9 @@ function Conversation({ span }: { span: Span }) {
   );
 }
 
-function Block({ title, text, role }: { title: string; text: string; role: string }) {
+function Block({ title, text, speaker }: { title: string; text: string; speaker: string }) {
   const value = parseJson(text);
-  if (value === undefined) return <Messages messages={[{ role: role === "output" ? "output" : role, parts: [{ type: "text", text }] }]} />;
+  if (value === undefined) return <Messages messages={[{ role: speaker, parts: [{ type: "text", text }] }]} />;
   return (
     <section>
       <h3 className={css.blockTitle}>{title}</h3>
@@ -244,7 +246,7 @@ interface Document {
 
 function Documents({ text }: { text: string }) {
   const value = parseJson(text);
-  if (!Array.isArray(value)) return <Block title="Documents" text={text} role="documents" />;
+  if (!Array.isArray(value)) return <Block title="Documents" text={text} speaker="documents" />;
   return (
     <section>
       <h3 className={css.blockTitle}>{value.length} documents</h3>

@@ -2,18 +2,18 @@
 import { ActionIcon, Checkbox, Menu, Tooltip } from "@mantine/core";
 import { useLocalStorage, useMediaQuery } from "@mantine/hooks";
 import { IconBaselineDensityMedium, IconBaselineDensitySmall, IconColumns3, IconListTree } from "@tabler/icons-react";
-import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { take, useApi } from "../../api/client";
+import { take, useApi, useKept } from "../../api/client";
 import type { TraceSummary } from "../../api/types";
 import type { TracesSearch } from "../../router";
 import { useKeys } from "../../shell/keys";
 import { useScope } from "../../shell/scope";
 import { FirstCall } from "../../ui/FirstCall";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { type Column, COLUMNS, chosenColumns, DEFAULT_COLUMNS } from "./columns";
+import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS } from "./columns";
 import { FilterBar } from "./FilterBar";
 import { orderKey } from "./order";
 import css from "./traces.module.css";
@@ -22,6 +22,7 @@ const PAGE = 100;
 
 function useTraces(filter: string, search: string) {
   const { api, project } = useApi();
+  const kept = useKept();
   const scope = useScope();
   return useInfiniteQuery({
     queryKey: [project, "traces", scope.key, filter, search, "live"],
@@ -42,7 +43,7 @@ function useTraces(filter: string, search: string) {
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
-    placeholderData: keepPreviousData,
+    placeholderData: kept,
   });
 }
 
@@ -53,10 +54,18 @@ export function TraceList() {
   const words = search.q ?? "";
   const traces = useTraces(filter, words);
   const narrow = useMediaQuery("(max-width: 800px)", false, { getInitialValueInEffect: false });
-  const [dense, setDense] = useLocalStorage({ key: "octavo-dense", defaultValue: true, getInitialValueInEffect: false });
+  const tight = useMediaQuery("(max-width: 1599px)", false, { getInitialValueInEffect: false });
+  const [dense, setDense] = useLocalStorage({
+    key: "octavo-dense",
+    defaultValue: true,
+    getInitialValueInEffect: false,
+  });
   const columns = useMemo(
-    () => chosenColumns(search.columns).filter((column) => !narrow || !column.wide),
-    [search.columns, narrow],
+    () =>
+      chosenColumns(search.columns).filter(
+        (column) => !(narrow && column.wide) && !(tight && column.roomy && search.columns === undefined),
+      ),
+    [search.columns, narrow, tight],
   );
   const change = (next: TracesSearch) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, ...next })) as never, replace: true });
@@ -86,7 +95,9 @@ export function TraceList() {
           more={() => {
             if (traces.hasNextPage && !traces.isFetchingNextPage) void traces.fetchNextPage();
           }}
-          footer={traces.hasNextPage ? "Loading more…" : `End of the range · ${rows.length.toLocaleString("en")} traces`}
+          footer={
+            traces.hasNextPage ? "Loading more…" : `End of the range · ${rows.length.toLocaleString("en")} traces`
+          }
         />
       )}
     </div>
@@ -105,7 +116,10 @@ function None({ filtered, clear }: { filtered: boolean; clear: () => void }) {
     );
   return (
     <Empty icon={IconListTree} title="No traces in this range yet">
-      <p>Send a call through the gateway, or spans from any OpenTelemetry or Langfuse client. They show up within a second.</p>
+      <p>
+        Send a call through the gateway, or spans from any OpenTelemetry or Langfuse client. They show up within a
+        second.
+      </p>
       <FirstCall />
     </Empty>
   );

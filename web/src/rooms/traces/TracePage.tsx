@@ -77,7 +77,7 @@ function Page({ data }: { data: Trace }) {
   return (
     <div className={css.page}>
       <header className={css.traceHead}>
-        <div className="row">
+        <div className={css.traceTitle}>
           <Tooltip label="All traces">
             <ActionIcon component={Link} to="/traces" aria-label="All traces">
               <IconArrowLeft size={16} />
@@ -114,7 +114,7 @@ function Page({ data }: { data: Trace }) {
             <span className="muted">out</span>
           </Fact>
           <Fact label="Cost">
-            <Money value={trace.cost_usd} />
+            {trace.total_tokens > 0 || trace.cost_usd !== null ? <Money value={trace.cost_usd} /> : "–"}
           </Fact>
           <Fact label="Model">{trace.models.join(", ") || "–"}</Fact>
           <Fact label="Spans">{integer(trace.span_count)}</Fact>

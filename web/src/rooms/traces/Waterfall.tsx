@@ -113,6 +113,13 @@ function SpanRow({
   const left = ((startMs(span) - tree.from) / whole) * 100;
   const width = (span.duration_ms / whole) * 100;
   const error = span.status === "error";
+  const place = left + width <= 78 ? "after" : left >= 16 ? "before" : "inside";
+  const placed =
+    place === "after"
+      ? { left: `${left + width}%` }
+      : place === "before"
+        ? { right: `${100 - left}%` }
+        : { right: `${Math.max(0, 100 - left - width)}%` };
   return (
     <div
       className={css.span}
@@ -160,7 +167,7 @@ function SpanRow({
             background: error ? "var(--bad)" : kindColor(span.kind),
           }}
         />
-        <span className={css.spanTime} style={left + width > 72 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>
+        <span className={css.spanTime} data-inside={place === "inside"} style={placed}>
           {duration(span.duration_ms)}
         </span>
       </div>

@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import type { TraceSummary } from "../../api/types";
 import { EnvironmentTag, Money, Pill, StatusDot, Time } from "../../ui/atoms";
 import { compact, duration } from "../../ui/format";
+import { preview } from "../../ui/preview";
 import css from "./traces.module.css";
 
 export interface Column {
@@ -12,6 +13,7 @@ export interface Column {
   right?: boolean;
   always?: boolean;
   wide?: boolean; // left out on narrow screens
+  roomy?: boolean; // shown only where there is room, unless asked for
   cell: (trace: TraceSummary) => ReactNode;
 }
 
@@ -19,7 +21,7 @@ export const COLUMNS: Column[] = [
   {
     id: "name",
     title: "Trace",
-    width: "minmax(150px, 1.1fr)",
+    width: "minmax(150px, 1.3fr)",
     always: true,
     cell: (trace) => (
       <span className="row">
@@ -39,7 +41,7 @@ export const COLUMNS: Column[] = [
         {trace.status === "error" && trace.error_message ? (
           <span className={css.failed}>{trace.error_message}</span>
         ) : (
-          trace.input_preview
+          preview(trace.input_preview, "input")
         )}
       </span>
     ),
@@ -49,12 +51,12 @@ export const COLUMNS: Column[] = [
     title: "Output",
     width: "minmax(120px, 2fr)",
     wide: true,
-    cell: (trace) => <span className="truncate soft">{trace.output_preview}</span>,
+    cell: (trace) => <span className="truncate soft">{preview(trace.output_preview, "output")}</span>,
   },
   {
     id: "model",
     title: "Model",
-    width: "minmax(96px, 150px)",
+    width: "minmax(96px, 140px)",
     wide: true,
     cell: (trace) => (
       <span className="truncate soft" title={trace.models.join(", ")}>
@@ -67,6 +69,7 @@ export const COLUMNS: Column[] = [
   {
     id: "ttft",
     title: "TTFT",
+    roomy: true,
     width: "72px",
     right: true,
     wide: true,
@@ -90,9 +93,15 @@ export const COLUMNS: Column[] = [
     width: "84px",
     right: true,
     wide: true,
-    cell: (trace) => (trace.llm_calls > 0 ? <Money value={trace.cost_usd} short /> : "–"),
+    cell: (trace) => (trace.total_tokens > 0 || trace.cost_usd !== null ? <Money value={trace.cost_usd} short /> : "–"),
   },
-  { id: "user", title: "User", width: "90px", wide: true, cell: (trace) => <span className="truncate soft">{trace.user_id}</span> },
+  {
+    id: "user",
+    title: "User",
+    width: "90px",
+    wide: true,
+    cell: (trace) => <span className="truncate soft">{trace.user_id}</span>,
+  },
   {
     id: "session",
     title: "Session",
@@ -120,10 +129,28 @@ export const COLUMNS: Column[] = [
     wide: true,
     cell: (trace) => <EnvironmentTag name={trace.environment} />,
   },
-  { id: "time", title: "Time", width: "88px", right: true, always: true, cell: (trace) => <Time value={trace.start_time} className="soft" /> },
+  {
+    id: "time",
+    title: "Time",
+    width: "88px",
+    right: true,
+    always: true,
+    cell: (trace) => <Time value={trace.start_time} className="soft" />,
+  },
 ];
 
-export const DEFAULT_COLUMNS = ["name", "input", "output", "model", "latency", "ttft", "tokens", "cost", "environment", "time"];
+export const DEFAULT_COLUMNS = [
+  "name",
+  "input",
+  "output",
+  "model",
+  "latency",
+  "ttft",
+  "tokens",
+  "cost",
+  "environment",
+  "time",
+];
 
 /** The columns named in the URL, or the usual ones. */
 export function chosenColumns(text: string | undefined): Column[] {

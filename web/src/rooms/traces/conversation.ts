@@ -52,7 +52,10 @@ function partOf(block: unknown): Part {
     case "image": {
       const source = block.source;
       if (bag(source))
-        return { type: "image", source: source.type === "url" ? word(source.url) : image(source.media_type, source.data) };
+        return {
+          type: "image",
+          source: source.type === "url" ? word(source.url) : image(source.media_type, source.data),
+        };
       return { type: "image", source: word(block.url) || word(block.content) };
     }
     case "input_audio":
@@ -81,12 +84,18 @@ function partOf(block: unknown): Part {
       };
   }
   if (typeof block.text === "string") return { type: "text", text: block.text };
-  if (bag(block.inline_data)) return { type: "image", source: image(block.inline_data.mime_type, block.inline_data.data) };
+  if (bag(block.inline_data))
+    return { type: "image", source: image(block.inline_data.mime_type, block.inline_data.data) };
   if (bag(block.inlineData)) return { type: "image", source: image(block.inlineData.mimeType, block.inlineData.data) };
   if (bag(block.functionCall))
     return { type: "call", id: "", name: word(block.functionCall.name), arguments: block.functionCall.args };
   if (bag(block.functionResponse))
-    return { type: "result", id: "", name: word(block.functionResponse.name), content: block.functionResponse.response };
+    return {
+      type: "result",
+      id: "",
+      name: word(block.functionResponse.name),
+      content: block.functionResponse.response,
+    };
   return { type: "json", value: block };
 }
 
@@ -114,7 +123,12 @@ function callsOf(calls: unknown): Part[] {
   if (!Array.isArray(calls)) return [];
   return calls.filter(bag).map((call) => {
     const inner = bag(call.function) ? call.function : call;
-    return { type: "call", id: word(call.id), name: word(inner.name), arguments: maybeJson(inner.arguments ?? inner.args) };
+    return {
+      type: "call",
+      id: word(call.id),
+      name: word(inner.name),
+      arguments: maybeJson(inner.arguments ?? inner.args),
+    };
   });
 }
 
@@ -177,7 +191,8 @@ function isMessage(value: unknown): boolean {
 }
 
 function read(value: unknown, role: string): Message[] | null {
-  if (Array.isArray(value)) return value.length > 0 && value.every(isMessage) ? value.map((one) => itemOf(one, role)) : null;
+  if (Array.isArray(value))
+    return value.length > 0 && value.every(isMessage) ? value.map((one) => itemOf(one, role)) : null;
   if (!bag(value)) return null;
   const system = value.system ?? value.instructions ?? value.systemInstruction ?? value.system_instruction;
   const opening: Message[] =
@@ -185,7 +200,8 @@ function read(value: unknown, role: string): Message[] | null {
       ? [{ role: "system", parts: partsOf(bag(system) && system.parts ? system.parts : system) }]
       : [];
   if (Array.isArray(value.messages)) return [...opening, ...value.messages.map((one) => itemOf(one, "user"))];
-  if (Array.isArray(value.contents)) return [...opening, ...value.contents.filter(bag).map((one) => messageOf(one, "user"))];
+  if (Array.isArray(value.contents))
+    return [...opening, ...value.contents.filter(bag).map((one) => messageOf(one, "user"))];
   if (Array.isArray(value.choices))
     return value.choices.filter(bag).map((choice) => {
       if (bag(choice.message)) return messageOf(choice.message);

@@ -24,7 +24,7 @@ export function cssColor(name: string): string {
 
 const at = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
 
-function escape(text: string): string {
+function html(text: string): string {
   return text.replace(/[&<>"]/g, (found) => `&#${found.charCodeAt(0)};`);
 }
 
@@ -48,7 +48,14 @@ export function draw(spec: ChartSpec): EChartsOption {
         color: quiet,
         fontSize: 10.5,
         hideOverlap: true,
-        formatter: { year: "{yyyy}", month: "{d} {MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}:{ss}" },
+        formatter: {
+          year: "{yyyy}",
+          month: "{d} {MMM}",
+          day: "{d} {MMM}",
+          hour: "{HH}:{mm}",
+          minute: "{HH}:{mm}",
+          second: "{HH}:{mm}:{ss}",
+        },
       },
       splitNumber: 5,
     },
@@ -80,7 +87,7 @@ export function draw(spec: ChartSpec): EChartsOption {
           .filter((row) => row.value[1] !== null && (!spec.stack || row.value[1] !== 0))
           .map(
             (row) =>
-              `<div style="display:flex;gap:8px;align-items:center;line-height:1.7"><i style="width:8px;height:8px;border-radius:2px;background:${row.color}"></i><span style="flex:1">${escape(row.seriesName)}</span><b style="font-variant-numeric:tabular-nums;font-weight:550;padding-left:14px">${escape(spec.format(row.value[1] ?? 0))}</b></div>`,
+              `<div style="display:flex;gap:8px;align-items:center;line-height:1.7"><i style="width:8px;height:8px;border-radius:2px;background:${row.color}"></i><span style="flex:1">${html(row.seriesName)}</span><b style="font-variant-numeric:tabular-nums;font-weight:550;padding-left:14px">${html(spec.format(row.value[1] ?? 0))}</b></div>`,
           );
         return `<div style="color:${quiet};margin-bottom:2px">${at.format(first.value[0])}</div>${lines.join("") || "no calls"}`;
       },
@@ -103,9 +110,9 @@ export function draw(spec: ChartSpec): EChartsOption {
         name: one.name,
         data: one.points,
         stack: spec.stack ? "all" : undefined,
-        showSymbol: false,
+        showSymbol: one.points.filter(([, value]) => value !== null).length < 24,
         symbol: "circle",
-        symbolSize: 5,
+        symbolSize: 4.5,
         smooth: 0.2,
         connectNulls: !spec.stack,
         lineStyle: { color, width: 1.6 },
