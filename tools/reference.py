@@ -43,7 +43,11 @@ def settings_page() -> str:
         assert one.default is not MISSING
         default = str(one.default).lower() if isinstance(one.default, bool) else str(one.default)
         shown = f"`{default}`" if default else "empty"
-        choices = f" One of {', '.join(f'`{choice}`' for choice in one.metadata['choices'])}." if one.metadata["choices"] else ""
+        choices = (
+            f" One of {', '.join(f'`{choice}`' for choice in one.metadata['choices'])}."
+            if one.metadata["choices"]
+            else ""
+        )
         secret = " Secret." if one.metadata["secret"] else ""
         text = one.metadata["help"].replace("|", "\\|")
         rows.append(f"| `OCTAVO_{one.name.upper()}` | {shown} | {text}{choices}{secret} |")

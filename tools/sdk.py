@@ -228,6 +228,11 @@ def modules() -> dict[Path, str]:
     return {path: _formatted(text, path.name) for path, text in drafts.items()}
 
 
+def paths() -> list[str]:
+    """The paths of the API."""
+    return list(json.loads(OPENAPI.read_text())["paths"])
+
+
 def _formatted(text: str, name: str) -> str:
     for arguments in (["check", "--select", "I,F401", "--fix", "--quiet"], ["format", "--quiet"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", f"src/octavo/api/{name}", "-"]

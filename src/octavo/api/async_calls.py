@@ -23,6 +23,10 @@ class AsyncCalls:
     ) -> Any:
         raise NotImplementedError
 
+    async def read_accounting(self) -> types.Accounting:
+        """What became of all records: accepted, stored, rejected, dropped, and how many wait."""
+        return cast("types.Accounting", await self._call("GET", "/api/v1/accounting"))
+
     async def list_keys(self) -> types.Page[types.Key]:
         """The project's API keys, newest first, revoked ones included; never their secrets."""
         return cast("types.Page[types.Key]", await self._call("GET", "/api/v1/api-keys"))
@@ -136,6 +140,33 @@ class AsyncCalls:
         """Sends the provider a free request with the connection's key and lists the models it answers with."""
         return cast("types.Probe", await self._call("POST", "/api/v1/connections/{}/test", (connection_id,)))
 
+    async def list_end_users(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Group]:
+        """The application's users, those seen last first."""
+        return cast(
+            "types.Page[types.Group]",
+            await self._call(
+                "GET",
+                "/api/v1/end-users",
+                params={
+                    "limit": limit,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
     async def list_environments(self) -> types.Page[types.Environment]:
         """The project's environments, oldest first."""
         return cast("types.Page[types.Environment]", await self._call("GET", "/api/v1/environments"))
@@ -172,6 +203,41 @@ class AsyncCalls:
                 },
             ),
         )
+
+    async def query_metrics(
+        self,
+        *,
+        measures: str | NotGiven = NOT_GIVEN,
+        dimensions: str | NotGiven = NOT_GIVEN,
+        interval: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Metrics:
+        """Measures over the matching spans, by time bucket and dimensions."""
+        return cast(
+            "types.Metrics",
+            await self._call(
+                "GET",
+                "/api/v1/metrics",
+                params={
+                    "measures": measures,
+                    "dimensions": dimensions,
+                    "interval": interval,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
+    async def count_stored(self) -> types.Count:
+        """How many traces and spans can be queried now, exactly."""
+        return cast("types.Count", await self._call("GET", "/api/v1/metrics/count"))
 
     async def list_models(self) -> types.Page[types.Model]:
         """The models the project can call by name, where each goes, and its price."""
@@ -349,6 +415,101 @@ class AsyncCalls:
         await self._call(
             "POST", "/api/v1/session/password", body={"new_password": new_password, "old_password": old_password}
         )
+
+    async def list_sessions(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Group]:
+        """Sessions, those seen last first."""
+        return cast(
+            "types.Page[types.Group]",
+            await self._call(
+                "GET",
+                "/api/v1/sessions",
+                params={
+                    "limit": limit,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
+    async def list_spans(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.SpanSummary]:
+        """Matching spans, newest first."""
+        return cast(
+            "types.Page[types.SpanSummary]",
+            await self._call(
+                "GET",
+                "/api/v1/spans",
+                params={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
+    async def read_span(self, span_id: str, *, trace_id: str | NotGiven = NOT_GIVEN) -> types.Span:
+        """A span, whole."""
+        return cast(
+            "types.Span", await self._call("GET", "/api/v1/spans/{}", (span_id,), params={"trace_id": trace_id})
+        )
+
+    async def list_traces(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.TraceSummary]:
+        """Traces that have a matching span, newest first."""
+        return cast(
+            "types.Page[types.TraceSummary]",
+            await self._call(
+                "GET",
+                "/api/v1/traces",
+                params={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
+    async def read_trace(self, trace_id: str) -> types.Trace:
+        """A trace with its spans in order of time (short forms; read a span for the rest)."""
+        return cast("types.Trace", await self._call("GET", "/api/v1/traces/{}", (trace_id,)))
 
     async def list_users(self) -> types.Page[types.User]:
         """Everybody who can log in, by email."""

@@ -80,6 +80,13 @@ class Connection(TypedDict):
     updated_at: str
 
 
+class Count(TypedDict):
+    """What can be queried now, exactly."""
+
+    spans: int
+    traces: int
+
+
 class EnvironmentBody(TypedDict):
     name: str
 
@@ -129,6 +136,19 @@ class FlatRates(TypedDict):
     request: NotRequired[str]
 
 
+class Group(TypedDict):
+    """What happened under one session or end user."""
+
+    cost_usd: str | None
+    errors: int
+    first_seen: str
+    id: str
+    last_seen: str
+    spans: int
+    total_tokens: int
+    traces: int
+
+
 class KeyBody(TypedDict):
     allowed_apps: NotRequired[list[str]]
     allowed_models: NotRequired[list[str]]
@@ -158,6 +178,14 @@ class Key(TypedDict):
 class LoginBody(TypedDict):
     email: str
     password: str
+
+
+class Metrics(TypedDict):
+    """A table of measures; `time` is the start of a bucket of `interval_s` seconds."""
+
+    columns: list[str]
+    interval_s: int | None
+    rows: list[dict[str, Any]]
 
 
 class Model(TypedDict):
@@ -407,6 +435,84 @@ class Session(TypedDict):
     user: User
 
 
+class SpanEvent(TypedDict):
+    """Something that happened at one instant of a span."""
+
+    attributes: dict[str, Any]
+    name: str
+    time: str
+
+
+class Span(TypedDict):
+    """A span, whole."""
+
+    api_key_id: str
+    app: str
+    attempts: int
+    attributes: dict[str, Any]
+    cache_status: str
+    captured: str
+    connection_id: str
+    cost_details: dict[str, str]
+    cost_source: str
+    cost_usd: str | None
+    documents: str
+    duration_ms: float
+    environment: str
+    error_class: str
+    error_type: str
+    events: list[SpanEvent]
+    finish_reason: str
+    input: str
+    kind: str
+    level: str
+    metadata: dict[str, Any]
+    model: str
+    model_requested: str
+    name: str
+    output: str
+    parameters: dict[str, Any]
+    parent_span_id: str
+    provider: str
+    release: str
+    request_id: str
+    resource: dict[str, Any]
+    response_id: str
+    service: str
+    session_id: str
+    source: str
+    span_id: str
+    start_time: str
+    status: str
+    status_message: str
+    streaming: bool
+    tags: list[str]
+    tools: str
+    total_tokens: int
+    trace_id: str
+    ttft_ms: float | None
+    usage: Usage | None
+    user_id: str
+    version: str
+
+
+class SpanSummary(TypedDict):
+    """A span in one line."""
+
+    cost_usd: str | None
+    duration_ms: float
+    error_class: str
+    kind: str
+    model: str
+    name: str
+    parent_span_id: str
+    span_id: str
+    start_time: str
+    status: str
+    total_tokens: int
+    trace_id: str
+
+
 class TargetBody(TypedDict):
     """A connection and the model to ask it for; no model keeps the name as asked."""
 
@@ -428,6 +534,58 @@ class TimeoutsBody(TypedDict):
     connect_s: NotRequired[float]
     first_byte_s: NotRequired[float]
     total_s: NotRequired[float]
+
+
+class Trace(TypedDict):
+    """A trace, its spans in order of time, its scores."""
+
+    scores: list[dict[str, Any]]
+    spans: list[SpanSummary]
+    trace: TraceSummary
+
+
+class TraceSummary(TypedDict):
+    """A trace in one line. `cost_usd` is null when no part of it has a known price; `cost_known` is false when some part has not."""
+
+    cost_known: bool
+    cost_usd: str | None
+    duration_ms: float
+    environment: str
+    error_class: str
+    error_count: int
+    error_message: str
+    input_preview: str
+    input_tokens: int
+    llm_calls: int
+    models: list[str]
+    name: str
+    output_preview: str
+    output_tokens: int
+    providers: list[str]
+    release: str
+    root_span_id: str
+    session_id: str
+    span_count: int
+    start_time: str
+    status: str
+    tags: list[str]
+    total_tokens: int
+    trace_id: str
+    ttft_ms: float | None
+    user_id: str
+
+
+class Usage(TypedDict):
+    """Tokens in disjoint buckets."""
+
+    cache_read: NotRequired[int]
+    cache_write: NotRequired[int]
+    input: NotRequired[int]
+    input_audio: NotRequired[int]
+    output: NotRequired[int]
+    output_audio: NotRequired[int]
+    reasoning: NotRequired[int]
+    total: NotRequired[int]
 
 
 class UserBody(TypedDict):

@@ -37,18 +37,18 @@ def chat(
 def list_traces(
     search: Annotated[str, typer.Option(help="Text that the trace contains.")] = "",
     wanted: Annotated[str, typer.Option("--filter", help="As in the console's filter box.")] = "",
+    environment: Annotated[str, typer.Option(help="Only this one's.")] = "",
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List traces, newest first."""
-    params = {"search": search or None, "filter": wanted or None, "limit": limit}
     with server() as client:
-        found = client.request("GET", "/api/v1/traces", params=params)["data"]
+        found = client.list_traces(search=search, filter=wanted, environment=environment, limit=limit)["data"]
     columns = {
         "trace": "trace_id",
         "at": "start_time",
         "name": "name",
-        "model": "model",
+        "models": "models",
         "status": "status",
         "ms": "duration_ms",
         "tokens": "total_tokens",
@@ -61,12 +61,20 @@ def list_traces(
 def show_trace(trace_id: Annotated[str, typer.Argument()], as_json: AsJson = False) -> None:
     """Show a trace and its spans."""
     with server() as client:
-        found = client.request("GET", f"/api/v1/traces/{trace_id}")
+        found = client.read_trace(trace_id)
     if as_json:
         show_json(found)
         return
     members = {"trace": "trace_id", "name": "name", "user": "user_id", "session": "session_id", "cost": "cost_usd"}
     show_one(found["trace"], members, as_json=False)
     typer.echo()
-    columns = {"span": "name", "kind": "kind", "model": "model", "status": "status", "ms": "duration_ms"}
+    columns = {
+        "span": "name",
+        "kind": "kind",
+        "model": "model",
+        "status": "status",
+        "ms": "duration_ms",
+        "tokens": "total_tokens",
+        "cost (USD)": "cost_usd",
+    }
     show_rows(found["spans"], columns, as_json=False)
