@@ -14,6 +14,7 @@ _CONTENT_KEYS = frozenset(
     {"messages", "input", "prompt", "instructions", "system", "tools", "functions", "model", "stream", "stream_options"}
     | {"metadata", "user", "octavo"}
 )
+_PREVIEW_CHARS = 300
 _NAMES = {
     "chat.completions": "chat",
     "completions": "text_completion",
@@ -27,6 +28,7 @@ _NAMES = {
 def span_of_call(call: GatewayCall) -> Span:
     """The span of one gateway call."""
     body = _object(call.request)
+    asked, answered = _input_of(body), _output_of(call)
     context = call.context
     usage = call.usage
     attributes: dict[str, JSON] = {
@@ -68,8 +70,10 @@ def span_of_call(call: GatewayCall) -> Span:
         streaming=call.streaming,
         finish_reason=call.finish_reason,
         response_id=call.response_id,
-        input=_input_of(body),
-        output=_output_of(call),
+        input=asked,
+        output=answered,
+        input_preview=preview(asked, role="user"),
+        output_preview=preview(answered, role="assistant"),
         tools=_json(body.get("tools") or body.get("functions")),
         usage=usage,
         usage_extra=dict(usage.details) if usage is not None else {},
@@ -83,6 +87,30 @@ def span_of_call(call: GatewayCall) -> Span:
         otel_kind=3,
         attributes=attributes,
     )
+
+
+def preview(content: str, *, role: str) -> str:
+    """One line for a list: the text of the newest message of `role`, of the newest of all, or of whatever it is."""
+    value = _value(content.encode(), None) if content[:1] in ("{", "[") else None
+    turns = value if isinstance(value, list) else [value]
+    messages = [turn for turn in turns if isinstance(turn, dict)]
+    chosen = next((turn for turn in reversed(messages) if turn.get("role") == role), messages[-1] if messages else None)
+    text = _text_of(chosen) or content
+    return " ".join(text[: 4 * _PREVIEW_CHARS].split())[:_PREVIEW_CHARS]
+
+
+def _text_of(message: dict[str, Any] | None) -> str:
+    """The text in a message of any dialect, or the names of the tools it calls."""
+    if message is None:
+        return ""
+    content = message.get("content", message.get("message"))
+    if isinstance(content, str) and content:
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [_text(_dict(part).get("text")) for part in parts]
+    calls = [*(message.get("tool_calls") or ()), *(part for part in parts if _dict(part).get("type") == "tool_use")]
+    names = [_text(_dict(_dict(call).get("function") or call).get("name")) for call in calls]
+    return " ".join([*filter(None, texts), *(f"{name}(…)" for name in names if name)])
 
 
 def _input_of(body: dict[str, Any]) -> str:

@@ -118,6 +118,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     response_id: str = ""
     input: str = ""
     output: str = ""
+    input_preview: str = ""  # the newest question in one line, for lists
+    output_preview: str = ""
     tools: str = ""
     documents: str = ""
     usage: Usage | None = None

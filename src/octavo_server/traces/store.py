@@ -55,6 +55,8 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
             response_id String CODEC(ZSTD(1)),
             input String CODEC(ZSTD(3)),
             output String CODEC(ZSTD(3)),
+            input_preview String CODEC(ZSTD(1)),
+            output_preview String CODEC(ZSTD(1)),
             tools String CODEC(ZSTD(3)),
             documents String CODEC(ZSTD(3)),
             usage_known UInt8,
@@ -124,8 +126,8 @@ _SUMMARY = """
     sum(cost_nano) AS cost_nano,
     countIf(usage_known AND cost_nano IS NULL) = 0 AS cost_known,
     min(ttft_ns) / 1e6 AS ttft_ms,
-    argMin(substringUTF8(spans.input, 1, 400), (NOT is_root, start)) AS input_preview,
-    argMin(substringUTF8(spans.output, 1, 400), (NOT is_root, start)) AS output_preview,
+    argMin(input_preview, (NOT is_root, start)) AS input_preview,
+    argMin(output_preview, (NOT is_root, start)) AS output_preview,
     argMin(span_id, (NOT is_root, start)) AS root_span_id,
     any(release) AS release
 """
@@ -364,6 +366,8 @@ def _row(span: Span, retention_days: int) -> dict[str, Any]:
         "response_id": span.response_id,
         "input": span.input,
         "output": span.output,
+        "input_preview": span.input_preview,
+        "output_preview": span.output_preview,
         "tools": span.tools,
         "documents": span.documents,
         "usage_known": int(span.usage is not None),
