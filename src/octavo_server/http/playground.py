@@ -37,7 +37,10 @@ def build_router(gateway: Gateway) -> APIRouter:
         "/playground/chat/completions",
         response_class=Response,
         responses={
-            200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "As the gateway answers"},
+            200: {
+                "content": {"application/json": {}, "text/event-stream": {}},
+                "description": "As the gateway answers",
+            },
             **dict.fromkeys((400, 401, 403, 413, "default"), _REFUSAL),
         },
         **allows(Permission.GATEWAY_CALL),
