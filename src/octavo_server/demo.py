@@ -183,10 +183,11 @@ class _Visit:
 
     def _wait_for_model(self, admin: Octavo, connection: str) -> None:
         deadline = time.monotonic() + _MODEL_START_S
+        self._pause(1.0)  # it takes that long, and each test is an event
         while not (probe := admin.test_connection(connection))["ok"]:
             if time.monotonic() > deadline:
                 raise Unavailable(f"the local model did not start within {_MODEL_START_S:g} s: {probe['message']}")
-            self._pause(0.3)
+            self._pause(0.7)
 
     def _wait_for_traces(self, admin: Octavo) -> None:
         """Until what was sent can be seen; a slow store is not the demo's failure."""

@@ -85,6 +85,8 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
