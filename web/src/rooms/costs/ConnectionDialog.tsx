@@ -37,7 +37,7 @@ export function ConnectionDialog({
         models,
         prices_as: pricesAs,
         is_default: isDefault,
-        options: sent(provider.options, options, connection),
+        options: sent(provider.options, options),
         ...(secret !== "" && { secret }),
       };
       return connection
@@ -85,10 +85,10 @@ export function ConnectionDialog({
           onChange={(event) => setBaseUrl(event.currentTarget.value)}
           required={provider.default_base_url === "" && ["openai_compatible", "vllm", "azure"].includes(provider.kind)}
         />
-        {(provider.needs_secret || provider.secret_help) && (
+        {provider.kind !== "local" && (
           <PasswordInput
             label="Key"
-            description={provider.secret_help}
+            description={provider.secret_help || (provider.needs_secret ? undefined : "If the server asks for one.")}
             placeholder={connection?.has_secret ? `…${connection.secret_last4} (leave empty to keep)` : ""}
             value={secret}
             onChange={(event) => setSecret(event.currentTarget.value)}
@@ -145,32 +145,48 @@ export function ConnectionDialog({
   );
 }
 
+/** An option's value as the text its input holds: a map one pair a line, a list with commas. */
 function shown(value: unknown, otherwise: string): string {
   if (value === undefined || value === null) return otherwise;
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (Array.isArray(value)) return value.join(",");
+  if (typeof value === "object")
+    return Object.entries(value)
+      .map(([name, one]) => `${name}: ${one}`)
+      .join("\n");
+  return String(value);
 }
 
-/** Options as the API takes them: a secret one left empty keeps what is stored. */
-function sent(
-  declared: Option[],
-  typed: Record<string, string>,
-  connection: Connection | undefined,
-): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const option of declared) {
-    const text = typed[option.name] ?? "";
-    if (text === "" || (connection?.secret_options.includes(option.name) && text === "")) continue;
-    if (option.kind === "json" || option.kind === "headers" || option.kind === "object") {
-      try {
-        result[option.name] = JSON.parse(text);
-        continue;
-      } catch {
-        // sent as it is; the server says what it expected
-      }
-    }
-    result[option.name] = option.kind === "number" ? Number(text) : option.kind === "boolean" ? text === "true" : text;
+function meant(option: Option, text: string): unknown {
+  switch (option.kind) {
+    case "flag":
+      return text === "true";
+    case "number":
+      return Number(text);
+    case "list":
+      return text.split(",").filter(Boolean);
+    case "map":
+      return Object.fromEntries(
+        text
+          .split("\n")
+          .map((line) => line.trim())
+          .filter(Boolean)
+          .map((line) => {
+            const colon = line.indexOf(":");
+            return colon < 0 ? [line, ""] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+          }),
+      );
   }
-  return result;
+  return text;
+}
+
+/** Options as the API takes them; one left empty is not sent. */
+function sent(declared: Option[], typed: Record<string, string>): Record<string, unknown> {
+  return Object.fromEntries(
+    declared
+      .map((option) => ({ option, text: typed[option.name] ?? "" }))
+      .filter(({ text }) => text !== "")
+      .map(({ option, text }) => [option.name, meant(option, text)]),
+  );
 }
 
 function OptionInput({
@@ -190,18 +206,54 @@ function OptionInput({
     required: option.required && !kept,
     placeholder: kept ? "stored (leave empty to keep)" : option.default,
   };
-  if (option.choices.length > 0)
-    return <Select {...shared} data={option.choices} value={value || null} onChange={(next) => change(next ?? "")} />;
-  if (option.kind === "secret")
-    return (
-      <PasswordInput
-        {...shared}
-        value={value}
-        onChange={(event) => change(event.currentTarget.value)}
-        autoComplete="off"
-      />
-    );
-  if (option.kind === "json" || option.kind === "headers")
-    return <Textarea {...shared} value={value} onChange={(event) => change(event.currentTarget.value)} rows={3} />;
-  return <TextInput {...shared} value={value} onChange={(event) => change(event.currentTarget.value)} />;
+  switch (option.kind) {
+    case "choice":
+      return <Select {...shared} data={option.choices} value={value || null} onChange={(next) => change(next ?? "")} />;
+    case "flag":
+      return (
+        <Switch
+          label={option.title}
+          description={option.help}
+          checked={value === "true"}
+          onChange={(event) => change(String(event.currentTarget.checked))}
+        />
+      );
+    case "list":
+      return (
+        <TagsInput
+          {...shared}
+          value={value ? value.split(",") : []}
+          onChange={(next) => change(next.join(","))}
+          placeholder=""
+        />
+      );
+    case "map":
+      return (
+        <Textarea
+          {...shared}
+          placeholder={kept ? shared.placeholder : "name: value, one a line"}
+          autosize
+          minRows={1}
+          value={value}
+          onChange={(event) => change(event.currentTarget.value)}
+        />
+      );
+    case "secret":
+      return (
+        <PasswordInput
+          {...shared}
+          value={value}
+          onChange={(event) => change(event.currentTarget.value)}
+          autoComplete="off"
+        />
+      );
+  }
+  return (
+    <TextInput
+      {...shared}
+      inputMode={option.kind === "number" ? "decimal" : undefined}
+      value={value}
+      onChange={(event) => change(event.currentTarget.value)}
+    />
+  );
 }
