@@ -49,7 +49,9 @@ class _Model(BaseHTTPRequestHandler):
             self._json(200, {**start, "object": "chat.completion", "choices": [choice], "usage": usage})
             return
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "You said: "}, {"content": f"**{question}**"}]
-        chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+        chunks: list[dict[str, Any]] = [
+            {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+        ]
         chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         chunks.append({"choices": [], "usage": usage})
         text = "".join(f"data: {json.dumps({**start, 'object': 'chat.completion.chunk', **one})}\n\n" for one in chunks)

@@ -212,7 +212,7 @@ function Overview() {
       <div className={css.charts}>
         <Tile title="Calls" note="by status" spec={specs?.calls} />
         <Tile title="Latency" note="p50, p95" spec={specs?.latency} />
-        <Tile title="Cost" note="by model" spec={specs?.cost} />
+        <Tile title="Cost" spec={specs?.cost} />
         <Tile title="Error rate" spec={specs?.errors} />
         <Tile title="Time to first token" note="p50, p95" spec={specs?.ttft} />
         <Tile title="Tokens" note="input, output" spec={specs?.tokens} />
@@ -262,7 +262,7 @@ function Tile({ title, note, spec }: { title: string; note?: string; spec: Chart
         spec &&
         spec.series.length > 1 && (
           <span className={css.legend}>
-            {spec.series.slice(0, 4).map((one) => (
+            {spec.series.slice(0, 3).map((one) => (
               <span key={one.name}>
                 <i style={{ background: `var(${one.color})` }} />
                 {one.name}
