@@ -155,6 +155,7 @@ def test_a_call_is_found_by_filter_and_read_as_a_conversation(page: Page, stack:
     _log_in(page)
     page.keyboard.press("g")
     page.keyboard.press("t")
+    expect(page.get_by_label("Search or filter traces")).to_be_visible()
     rows = page.locator("a[role=row]")
     expect(page.locator(f"a[href*='{failed}']")).to_be_visible()
     page.keyboard.press("/")
