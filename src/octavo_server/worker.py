@@ -27,7 +27,9 @@ import orjson
 from octavo_server.core import memory
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
-from octavo_server.governance.service import retention_days
+from octavo_server.costs.runtime import normalise_usage
+from octavo_server.costs.service.pricer import CurrentPrices
+from octavo_server.governance.service import project_rules, retention_days
 from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores import SchemaTooNew
@@ -35,8 +37,9 @@ from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
 from octavo_server.stores.folder import control_url
 from octavo_server.stores.spool import Entry, SpoolReader
 from octavo_server.stores.telemetry import HttpTelemetry, Telemetry, migrate
+from octavo_server.traces.model import ProjectRules
 from octavo_server.traces.service import TraceIngest
-from octavo_server.traces.store import MIGRATIONS, SpanStore
+from octavo_server.traces.store import MIGRATIONS, SpanWriter
 
 log = logging.getLogger("octavo.worker")
 
@@ -44,7 +47,7 @@ IDLE_S = 30.0
 """How long the drain sleeps when nothing comes; a commit to the spool wakes it at once."""
 _RETRY_S = (0.2, 1.0, 5.0)
 _BATCH_BYTES = 16 << 20
-_RETENTION_KNOWN_S = 10.0
+_RULES_KNOWN_S = 5.0
 _LAUNCH_AGAIN_S = 10.0
 
 
@@ -169,7 +172,7 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         stack.callback(control.close)
         await migrate(telemetry.engine, MIGRATIONS)
         tell({"ready": True, "url": telemetry.url, "token": telemetry.token})
-        spans = SpanStore(telemetry.engine)
+        spans = SpanWriter(telemetry.engine)
         retention: dict[str, Step] = {
             "sessions": partial(forget_expired, control, SystemClock()),
             "traces": lambda: asyncio.run_coroutine_threadsafe(delete_expired(control, spans), loop).result(),
@@ -179,13 +182,18 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         ).start()
         reader = SpoolReader(settings.data_dir / "spool.db")
         stack.callback(reader.close)
-        ingest = TraceIngest(spans, retention=_Retention(control).days)
+        ingest = TraceIngest(
+            spans,
+            normalise=normalise_usage,
+            rules=_Rules(control).by_project,
+            price=CurrentPrices(control, clock=SystemClock()).price_span,
+        )
         waking = loop.create_task(_wake_at_the_end(reader, stopping))
         stack.callback(waking.cancel)
         await drain(reader, ingest.store, stopping, lambda message: tell({"message": message}))
 
 
-async def delete_expired(control: ControlStore, spans: SpanStore) -> int:
+async def delete_expired(control: ControlStore, spans: SpanWriter) -> int:
     """Deletes what each project no longer keeps, and says how many spans that was."""
     now = SystemClock().now()
     days = await asyncio.to_thread(retention_days, control)
@@ -197,22 +205,25 @@ async def _wake_at_the_end(reader: SpoolReader, stopping: asyncio.Event) -> None
     reader.wake()
 
 
-class _Retention:
-    """Days by project, looked up again every few seconds: a batch must not wait for the control store."""
+class _Rules:
+    """What projects keep, looked up again every few seconds: a batch must not wait for the control store."""
 
     def __init__(self, control: ControlStore) -> None:
         self._control = control
-        self._days: dict[str, int] = {}
+        self._rules: dict[str, ProjectRules] = {}
         self._read_at = float("-inf")
 
-    def days(self) -> dict[str, int]:
-        if time.monotonic() - self._read_at > _RETENTION_KNOWN_S:
+    def by_project(self) -> dict[str, ProjectRules]:
+        """Raises Unavailable while the control store has not answered once: what a project masks is not known then."""
+        if time.monotonic() - self._read_at > _RULES_KNOWN_S:
             try:
-                self._days = retention_days(self._control)
+                self._rules = project_rules(self._control)
             except OctavoError as error:
-                log.warning("the projects' retention cannot be read: %s", error.message)
+                if self._read_at < 0:
+                    raise
+                log.warning("the projects' rules cannot be read: %s", error.message)
             self._read_at = time.monotonic()
-        return self._days
+        return self._rules
 
 
 class _Opened(NamedTuple):

@@ -16,7 +16,7 @@ from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.telemetry import migrate
 from octavo_server.stores.telemetry_embedded import EmbeddedTelemetry
 from octavo_server.traces.model import Span
-from octavo_server.traces.store import MIGRATIONS, SpanStore
+from octavo_server.traces.store import MIGRATIONS, SpanWriter, draft_of
 from octavo_server.worker import delete_expired
 
 
@@ -47,11 +47,13 @@ async def test_shortened_days_hold_for_what_is_there(tmp_path: Path, empty_chdb:
     shortened = governance.projects.create(SYSTEM_PRINCIPAL, name="Shortened")
     other = governance.projects.create(SYSTEM_PRINCIPAL, name="Other")
     await migrate(empty_chdb, MIGRATIONS)
-    spans = SpanStore(empty_chdb)
+    spans = SpanWriter(empty_chdb)
     kept = [
-        (span_of(project.id, f"{project.slug}-{days}", days), 90) for project in (shortened, other) for days in (1, 8)
+        draft_of(span_of(project.id, f"{project.slug}-{days}", days), 90)
+        for project in (shortened, other)
+        for days in (1, 8)
     ]
-    await spans.insert(kept, token="first")
+    await spans.write(kept, token="first")
     assert await delete_expired(control, spans) == 0
     by = replace(SYSTEM_PRINCIPAL, project_id=shortened.id)
     governance.projects.change(by, ProjectChange(retention_days=7))

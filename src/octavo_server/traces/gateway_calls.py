@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from octavo_server.core.digest import JSON
+from octavo_server.traces.messages import call_digest
 from octavo_server.traces.model import GatewayCall, Span, SpanKind
 
 _CONTENT_KEYS = frozenset(
@@ -28,7 +29,8 @@ _NAMES = {
 def span_of_call(call: GatewayCall) -> Span:
     """The span of one gateway call."""
     body = _object(call.request)
-    asked, answered = _input_of(body), _output_of(call)
+    said = _said(body)
+    asked, answered = _json(said), _output_of(call)
     context = call.context
     usage = call.usage
     attributes: dict[str, JSON] = {
@@ -71,6 +73,7 @@ def span_of_call(call: GatewayCall) -> Span:
         finish_reason=call.finish_reason,
         response_id=call.response_id,
         input=asked,
+        call_digest=call_digest(said),
         output=answered,
         input_preview=preview(asked, role="user"),
         output_preview=preview(answered, role="assistant"),
@@ -96,7 +99,7 @@ def preview(content: str, *, role: str) -> str:
     messages = [turn for turn in turns if isinstance(turn, dict)]
     chosen = next((turn for turn in reversed(messages) if turn.get("role") == role), messages[-1] if messages else None)
     text = _text_of(chosen) or content
-    return " ".join(text[: 4 * _PREVIEW_CHARS].split())[:_PREVIEW_CHARS]
+    return " ".join(text[: 2 * _PREVIEW_CHARS].split())[:_PREVIEW_CHARS]
 
 
 def _text_of(message: dict[str, Any] | None) -> str:
@@ -113,17 +116,17 @@ def _text_of(message: dict[str, Any] | None) -> str:
     return " ".join([*filter(None, texts), *(f"{name}(…)" for name in names if name)])
 
 
-def _input_of(body: dict[str, Any]) -> str:
+def _said(body: dict[str, Any]) -> Any:
     """The messages as one list, the system prompt first, or the bare prompt."""
     if isinstance(messages := body.get("messages"), list):
         system = body.get("system")
-        return _json([{"role": "system", "content": system}, *messages] if system else messages)
+        return [{"role": "system", "content": system}, *messages] if system else messages
     given = body.get("input") if "input" in body else body.get("prompt")
     instructions = body.get("instructions")
     if instructions and given is not None:
         turns = given if isinstance(given, list) else [{"role": "user", "content": given}]
-        return _json([{"role": "system", "content": instructions}, *turns])
-    return _json(given)
+        return [{"role": "system", "content": instructions}, *turns]
+    return given
 
 
 def _output_of(call: GatewayCall) -> str:

@@ -63,7 +63,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
+class SpanEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened at one instant of a span (an exception, a first token)."""
 
     name: str
@@ -71,7 +71,7 @@ class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, JSON] = {}
 
 
-class SpanLink(msgspec.Struct, frozen=True, kw_only=True):
+class SpanLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A causal link to a span of another trace."""
 
     trace_id: str
@@ -79,7 +79,7 @@ class SpanLink(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, JSON] = {}
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of a trace. Times are nanoseconds since 1970 UTC. Contents (`input`, `output`, …) are texts, JSON when
     they were structured. `cost_nano` is None when the price is unknown, which is not zero."""
 
@@ -135,6 +135,15 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     prompt_version: str = ""
     request_id: str = ""
     captured: CaptureMode = CaptureMode.FULL
+    # Whether totals count its usage and cost: not when a step inside it reports the same, nor when the gateway recorded
+    # the same call, whose span is then `duplicate_of`, found by `match` (see docs/reference/traces.md).
+    counted: bool = True
+    duplicate_of: str = ""
+    match: str = ""  # traceparent | response_id | fingerprint
+    # Attributes whose texts are `input` and `output` word for word; they are in `attributes` only when read back.
+    input_from: str = ""
+    output_from: str = ""
+    call_digest: int = 0  # of a model call's messages, see `messages.call_digest`; 0 when it has none
     # Everything the client sent, so that export gives back what came in.
     otel_kind: int = 0
     flags: int = 0
@@ -146,6 +155,23 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, JSON] = {}
     events: list[SpanEvent] = []
     links: list[SpanLink] = []
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sent spans that did not come through the gateway, as the spool keeps it beside their bytes."""
+
+    project_id: str
+    environment: str = ""  # of the key; "" when it is not bound to one
+    api_key_id: str = ""
+    json: bool = False  # OTLP's JSON encoding rather than protobuf
+
+
+class ProjectRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project wants kept of the spans that are sent to it."""
+
+    capture: CaptureMode = CaptureMode.FULL
+    masks: tuple[str, ...] = ()
+    retention_days: int = 90
 
 
 class GatewayCall(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -11,11 +11,12 @@ import msgspec
 import orjson
 import pytest
 
+from octavo_server.costs.runtime import normalise_usage
 from octavo_server.stores.spool import Entry, join_frames
 from octavo_server.stores.telemetry import Telemetry, migrate
-from octavo_server.traces.model import CaptureMode, GatewayCall, Usage
+from octavo_server.traces.model import CaptureMode, GatewayCall, ProjectRules, Usage
 from octavo_server.traces.service import GATEWAY_KIND, Search, TraceIngest, Traces
-from octavo_server.traces.store import MIGRATIONS, SpanStore
+from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
 
 PROJECT = "prj_1"
 START_NS = 1_780_000_000_123_456_789
@@ -82,10 +83,11 @@ class Room:
 @pytest.fixture
 async def room(telemetry: Telemetry) -> Room:
     await migrate(telemetry, MIGRATIONS)
-    store = SpanStore(telemetry)
     # Spans of a fixed time would be expired by a short retention on some later day.
+    rules = {project: ProjectRules(retention_days=60_000) for project in (PROJECT, "prj_2")}
     return Room(
-        TraceIngest(store, retention=dict, default_days=60_000), Traces(store, lambda: datetime(2026, 6, 1, tzinfo=UTC))
+        TraceIngest(SpanWriter(telemetry), normalise=normalise_usage, rules=lambda: rules),
+        Traces(SpanStore(telemetry), lambda: datetime(2026, 6, 1, tzinfo=UTC)),
     )
 
 

@@ -21,6 +21,7 @@ from octavo_server.governance.service.sessions import AttemptCounter, Sessions
 from octavo_server.governance.service.users import Users
 from octavo_server.governance.store import EventFilter
 from octavo_server.stores.control import ControlStore, StoredEvent
+from octavo_server.traces.model import ProjectRules
 
 
 class SnapshotParts(NamedTuple):
@@ -90,10 +91,21 @@ class Governance:
         )
 
 
+def project_rules(control: ControlStore) -> dict[str, ProjectRules]:
+    """What each project wants kept of the spans sent to it, by project id."""
+    with control.read() as sql:
+        return {
+            project.id: ProjectRules(
+                capture=project.capture, masks=project.masks, retention_days=project.retention_days
+            )
+            for project in store.list_projects(sql)
+        }
+
+
 def retention_days(control: ControlStore) -> dict[str, int]:
     """How long each project keeps its telemetry, by project id."""
     with control.read() as sql:
         return {project.id: project.retention_days for project in store.list_projects(sql)}
 
 
-__all__ = ["Governance", "SnapshotParts", "retention_days"]
+__all__ = ["Governance", "SnapshotParts", "project_rules", "retention_days"]

@@ -1,66 +1,22 @@
-"""The verbs of observability: store what the spool holds (in the worker), and read it back (in the server)."""
+"""Reading spans back: lists, traces, metrics, sessions, users."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from octavo_server.core.errors import Invalid, NotFound
 from octavo_server.edge.pagination import decode_cursor, encode_cursor
-from octavo_server.stores.spool import Entry
 from octavo_server.traces.filter import compile_filter
-from octavo_server.traces.gateway_calls import span_of_call
-from octavo_server.traces.model import GatewayCall, Span
 from octavo_server.traces.store import DIMENSIONS, MEASURES, Scope, SpanStore
 
-log = logging.getLogger("octavo.traces")
-
-GATEWAY_KIND = "gateway"
 MAX_TRACE_SPANS = 20_000
 MAX_GROUPS = 10_000
 _BUCKETS = (1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
 _WANTED_BUCKETS = 60
 _INTERVALS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-
-Retention = Callable[[], Mapping[str, int]]
-"""Days that each project keeps its telemetry, by project id."""
-
-
-class TraceIngest:
-    """Turns entries of the spool into stored spans."""
-
-    def __init__(self, store: SpanStore, *, retention: Retention, default_days: int = 90) -> None:
-        self._store = store
-        self._retention = retention
-        self._default_days = default_days
-        self._calls = msgspec.msgpack.Decoder(GatewayCall)
-
-    async def store(self, entries: Sequence[Entry], token: str) -> tuple[int, int]:
-        """Stores a batch once, however often it is called with the same token. Returns how many records are stored and
-        how many were refused for good."""
-        retention = self._retention()
-        spans: list[tuple[Span, int]] = []
-        rejected = 0
-        for entry in entries:
-            if entry.kind != GATEWAY_KIND:
-                log.error("entry %d of unknown kind %r is refused", entry.seq, entry.kind)
-                rejected += entry.count
-                continue
-            for frame in entry.frames():
-                try:
-                    span = span_of_call(self._calls.decode(frame))
-                except msgspec.DecodeError as error:
-                    log.error("a record of entry %d cannot be read: %s", entry.seq, error)
-                    rejected += 1
-                else:
-                    spans.append((span, retention.get(span.project_id, self._default_days)))
-        stored = await self._store.insert(spans, token=token) if spans else 0
-        return stored, rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,107 +1,14 @@
-"""The spans in the telemetry store: one table, and the queries over it. Everything is bound to one project."""
+"""The queries over spans. Everything is bound to one project."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-
-import orjson
 
 from octavo_server.stores.telemetry import Telemetry
 from octavo_server.traces.filter import Condition
-from octavo_server.traces.model import Span, Usage
-
-_TOKEN_COLUMNS = ("input", "cache_read", "cache_write", "input_audio", "output", "reasoning", "output_audio")
-
-MIGRATIONS: Sequence[tuple[str, str]] = [
-    (
-        "traces-1",
-        """
-        CREATE TABLE IF NOT EXISTS spans (
-            project_id LowCardinality(String),
-            trace_id String CODEC(ZSTD(1)),
-            span_id String CODEC(ZSTD(1)),
-            parent_span_id String CODEC(ZSTD(1)),
-            name LowCardinality(String),
-            trace_name LowCardinality(String),
-            kind LowCardinality(String),
-            source LowCardinality(String),
-            start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-            duration_ns UInt64 CODEC(T64, ZSTD(1)),
-            is_root UInt8,
-            status LowCardinality(String),
-            status_message String CODEC(ZSTD(1)),
-            level LowCardinality(String),
-            error_type LowCardinality(String),
-            error_class LowCardinality(String),
-            environment LowCardinality(String),
-            service LowCardinality(String),
-            app LowCardinality(String),
-            release LowCardinality(String),
-            version LowCardinality(String),
-            session_id String CODEC(ZSTD(1)),
-            user_id String CODEC(ZSTD(1)),
-            tags Array(LowCardinality(String)),
-            metadata String CODEC(ZSTD(1)),
-            provider LowCardinality(String),
-            connection_id LowCardinality(String),
-            model_requested LowCardinality(String),
-            model LowCardinality(String),
-            parameters String CODEC(ZSTD(1)),
-            streaming UInt8,
-            finish_reason LowCardinality(String),
-            response_id String CODEC(ZSTD(1)),
-            input String CODEC(ZSTD(3)),
-            output String CODEC(ZSTD(3)),
-            input_preview String CODEC(ZSTD(1)),
-            output_preview String CODEC(ZSTD(1)),
-            tools String CODEC(ZSTD(3)),
-            documents String CODEC(ZSTD(3)),
-            usage_known UInt8,
-            tokens_input UInt64 CODEC(T64, ZSTD(1)),
-            tokens_cache_read UInt64 CODEC(T64, ZSTD(1)),
-            tokens_cache_write UInt64 CODEC(T64, ZSTD(1)),
-            tokens_input_audio UInt64 CODEC(T64, ZSTD(1)),
-            tokens_output UInt64 CODEC(T64, ZSTD(1)),
-            tokens_reasoning UInt64 CODEC(T64, ZSTD(1)),
-            tokens_output_audio UInt64 CODEC(T64, ZSTD(1)),
-            tokens_total UInt64 CODEC(T64, ZSTD(1)),
-            usage_extra String CODEC(ZSTD(1)),
-            cost_nano Nullable(Int64),
-            cost_source LowCardinality(String),
-            cost_details String CODEC(ZSTD(1)),
-            ttft_ns Nullable(UInt64),
-            attempts UInt16,
-            cache_status LowCardinality(String),
-            api_key_id LowCardinality(String),
-            prompt_name LowCardinality(String),
-            prompt_version LowCardinality(String),
-            request_id String CODEC(ZSTD(1)),
-            captured LowCardinality(String),
-            otel_kind UInt8,
-            flags UInt32,
-            trace_state String CODEC(ZSTD(1)),
-            scope_name LowCardinality(String),
-            scope_version LowCardinality(String),
-            scope_attributes String CODEC(ZSTD(1)),
-            resource String CODEC(ZSTD(1)),
-            attributes String CODEC(ZSTD(1)),
-            events String CODEC(ZSTD(1)),
-            links String CODEC(ZSTD(1)),
-            retention_days UInt16,
-            INDEX trace_id_bloom trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
-            INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 4,
-            INDEX user_bloom user_id TYPE bloom_filter(0.01) GRANULARITY 4
-        ) ENGINE = MergeTree
-        PARTITION BY toYYYYMM(start)
-        ORDER BY (project_id, start, trace_id)
-        TTL toDateTime(start) + toIntervalDay(retention_days)
-        SETTINGS non_replicated_deduplication_window = 1000
-        """,
-    ),
-]
 
 _SUMMARY = """
     trace_id,
@@ -209,20 +116,6 @@ class SpanStore:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
 
-    async def insert(self, spans: Iterable[tuple[Span, int]], *, token: str) -> int:
-        """Spans with their retention in days. Again under the same token it changes nothing."""
-        return await self._telemetry.insert("spans", (_row(span, days) for span, days in spans), token=token)
-
-    async def delete_older(self, project_id: str, before: datetime) -> int:
-        """Deletes the project's spans that began before this, and says how many there were. The table's TTL does this
-        by itself for the days that held when a span came; this is for days that were shortened since."""
-        about = {"project": project_id, "before": before}
-        where = "project_id = {project:String} AND start < {before:DateTime64(9, 'UTC')}"
-        found = await self._telemetry.query(f"SELECT count() AS spans FROM spans WHERE {where}", about)  # noqa: S608
-        if found[0]["spans"]:
-            await self._telemetry.execute(f"DELETE FROM spans WHERE {where}", about)  # noqa: S608
-        return int(found[0]["spans"])
-
     async def traces(self, scope: Scope, *, limit: int, before: tuple[str, str] | None) -> list[dict[str, Any]]:
         """Summaries of the traces with a matching span, newest first, from the position `before`: the start and id of
         the last one seen."""
@@ -326,88 +219,3 @@ class SpanStore:
             " ORDER BY last_seen DESC LIMIT {limit:UInt32}",
             {**params, "limit": limit},
         )
-
-
-def _row(span: Span, retention_days: int) -> dict[str, Any]:
-    usage = span.usage or Usage()
-    row = {
-        "project_id": span.project_id,
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_span_id,
-        "name": span.name,
-        "trace_name": span.trace_name,
-        "kind": span.kind.value,
-        "source": span.source,
-        "start": _time(span.start_ns),
-        "duration_ns": max(0, span.end_ns - span.start_ns),
-        "is_root": int(span.is_root),
-        "status": span.status,
-        "status_message": span.status_message,
-        "level": span.level,
-        "error_type": span.error_type,
-        "error_class": span.error_class,
-        "environment": span.environment,
-        "service": span.service,
-        "app": span.app,
-        "release": span.release,
-        "version": span.version,
-        "session_id": span.session_id,
-        "user_id": span.user_id,
-        "tags": span.tags,
-        "metadata": _json(span.metadata),
-        "provider": span.provider,
-        "connection_id": span.connection_id,
-        "model_requested": span.model_requested,
-        "model": span.model,
-        "parameters": _json(span.parameters),
-        "streaming": int(span.streaming),
-        "finish_reason": span.finish_reason,
-        "response_id": span.response_id,
-        "input": span.input,
-        "output": span.output,
-        "input_preview": span.input_preview,
-        "output_preview": span.output_preview,
-        "tools": span.tools,
-        "documents": span.documents,
-        "usage_known": int(span.usage is not None),
-        "tokens_total": usage.total,
-        "usage_extra": _json(span.usage_extra),
-        "cost_nano": span.cost_nano,
-        "cost_source": span.cost_source,
-        "cost_details": _json(span.cost_details),
-        "ttft_ns": span.ttft_ns,
-        "attempts": span.attempts,
-        "cache_status": span.cache_status,
-        "api_key_id": span.api_key_id,
-        "prompt_name": span.prompt_name,
-        "prompt_version": span.prompt_version,
-        "request_id": span.request_id,
-        "captured": span.captured.value,
-        "otel_kind": span.otel_kind,
-        "flags": span.flags,
-        "trace_state": span.trace_state,
-        "scope_name": span.scope_name,
-        "scope_version": span.scope_version,
-        "scope_attributes": _json(span.scope_attributes),
-        "resource": _json(span.resource),
-        "attributes": _json(span.attributes),
-        "events": _json([{"name": e.name, "time_ns": e.time_ns, "attributes": e.attributes} for e in span.events]),
-        "links": _json(
-            [{"trace_id": one.trace_id, "span_id": one.span_id, "attributes": one.attributes} for one in span.links]
-        ),
-        "retention_days": retention_days,
-    }
-    for name in _TOKEN_COLUMNS:
-        row[f"tokens_{name}"] = getattr(usage, name)
-    return row
-
-
-def _time(ns: int) -> str:
-    """ISO 8601 with nanoseconds."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode() if value else ""

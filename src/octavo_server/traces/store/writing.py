@@ -1,0 +1,370 @@
+"""Writing spans so that none counts twice: again under the same id it replaces what is there, or is dropped when it is
+the same. One process writes."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import orjson
+
+from octavo_server.stores.telemetry import QueryFailed, QueryRefused, Telemetry
+from octavo_server.traces.counting import SLACK_NS, Joined, Seen, count_once, join_calls
+from octavo_server.traces.otlp import RawLog
+from octavo_server.traces.store.rows import Draft
+
+log = logging.getLogger("octavo.traces")
+
+_IDS_A_QUERY = 1000
+_MONTHS_AN_INSERT = 60  # of the 100 partitions that an insert may touch
+_MODEL_KINDS = frozenset({"llm", "embedding"})
+_EARLIER_NS = 60_000_000_000
+"""How long a client's span may have run before the gateway's record of its call began, when that comes last."""
+
+_SEEN = """
+    trace_id, span_id, parent_span_id, kind, source, toUnixTimestamp64Nano(start) AS start_ns,
+    toUnixTimestamp64Nano(start) + duration_ns AS end_ns, usage_known AND (tokens_total > 0 OR cost_nano > 0) AS has_usage,
+    status = 'error' AS failed, counted, duplicate_of, match, call_digest, response_id, content_hash
+"""
+
+T = TypeVar("T")
+_Key = tuple[str, str]
+
+
+class SpanWriter:
+    """Stores drafts of spans."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    async def write(self, drafts: Sequence[Draft], *, token: str) -> int:
+        """Stores spans, each once, and says how many are stored. Called again with the same spans, also after it was
+        interrupted anywhere, it comes to the same."""
+        projects: dict[str, list[Draft]] = defaultdict(list)
+        for draft in drafts:
+            projects[draft.project_id].append(draft)
+        refused = 0
+        for project_id, ours in projects.items():
+            refused += await self._write_project(project_id, ours, token)
+        return len(drafts) - refused
+
+    async def _write_project(self, project_id: str, drafts: list[Draft], token: str) -> int:
+        batch: dict[_Key, Draft] = {(draft.seen.trace_id, draft.seen.span_id): draft for draft in drafts}
+        known = await self._known(project_id, batch)
+        gone: set[int] = set()
+        moved = await self._join(project_id, batch, known, gone)
+        await self._count(project_id, batch, known)
+        stored: dict[_Key, list[Seen]] = defaultdict(list)
+        for seen in known:
+            stored[seen.trace_id, seen.span_id].append(seen)
+        lines: list[tuple[int, int, bytes]] = []
+        for key, draft in batch.items():
+            digest, line = draft.encoded()
+            there = stored.get(key, ())
+            gone.update(one.content_hash for one in there if one.content_hash != digest)
+            if not any(one.content_hash == digest for one in there):
+                lines.append((draft.start_ns, digest, line))
+        refused = 0
+        for part in _by_months(lines):
+            refused += await self._insert("spans", part, token)
+        await self._insert("trace_times", list(_times(project_id, batch.values(), moved)), token)
+        if gone:
+            await self._delete(project_id, gone, batch.values(), known)
+        return refused
+
+    async def _known(self, project_id: str, batch: Mapping[_Key, Draft]) -> list[Seen]:
+        """What is stored of the traces of this batch, in the time that it spans."""
+        first = min(draft.start_ns for draft in batch.values())
+        last = max(draft.seen.end_ns for draft in batch.values())
+        ids = list({trace_id for trace_id, _ in batch})
+        found: list[Seen] = []
+        for some in _chunks(ids, _IDS_A_QUERY):
+            found += await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, first, last)
+        late = {
+            draft.seen.trace_id
+            for draft in batch.values()
+            if draft.seen.has_usage
+            and draft.seen.parent_span_id
+            and (draft.seen.trace_id, draft.seen.parent_span_id) not in batch
+        }
+        for some in _chunks(sorted(late), _IDS_A_QUERY):
+            # The steps around these came before them: look for those that report usage too.
+            rows = await self._telemetry.query(
+                "SELECT toUnixTimestamp64Nano(min(first)) AS first FROM trace_times"
+                " WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)} HAVING count() > 0",
+                {"project": project_id, "ids": some},
+            )
+            if rows and rows[0]["first"] < first:
+                found += await self._seen(
+                    project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, rows[0]["first"], first - 1
+                )
+        return found
+
+    async def _seen(
+        self, project_id: str, condition: str, params: Mapping[str, Any], first_ns: int, last_ns: int
+    ) -> list[Seen]:
+        rows = await self._telemetry.query(
+            f"SELECT {_SEEN} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
+            " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+            f" AND start <= fromUnixTimestamp64Nano({{last:Int64}}, 'UTC') AND {condition}",
+            {"project": project_id, "first": first_ns, "last": last_ns, **params},
+        )
+        return [
+            Seen(**{**row, **{name: bool(row[name]) for name in ("has_usage", "failed", "counted")}}) for row in rows
+        ]
+
+    async def _join(
+        self, project_id: str, batch: dict[_Key, Draft], known: list[Seen], gone: set[int]
+    ) -> dict[str, str]:
+        """Puts the gateway's records of calls that their client reported too into the client's traces. Returns where
+        the traces that are empty now went."""
+        clients = [draft.seen for draft in batch.values() if _is_client_call(draft.seen)]
+        calls = [draft.seen for draft in batch.values() if _is_lone_call(draft.seen)]
+        if not clients and not calls:
+            return {}
+        around = "(call_digest IN {digests:Array(UInt64)} OR (response_id != '' AND response_id IN {responses:Array(String)}))"
+        candidates: list[Seen] = []
+        for ours, theirs, earlier in (
+            (clients, "source = 'gateway' AND parent_span_id = ''", SLACK_NS),
+            (
+                calls,
+                "source != 'gateway' AND kind IN ('llm', 'embedding')"
+                " AND (duplicate_of = '' OR duplicate_of IN {calls:Array(String)})",
+                _EARLIER_NS,
+            ),
+        ):
+            for some in _chunks(ours, _IDS_A_QUERY):
+                candidates += await self._seen(
+                    project_id,
+                    f"{theirs} AND {around}",
+                    {
+                        "digests": list({one.call_digest for one in some if one.call_digest}),
+                        "responses": list({one.response_id for one in some if one.response_id}),
+                        "calls": [one.span_id for one in some],
+                    },
+                    min(one.start_ns for one in some) - earlier,
+                    max(one.end_ns for one in some) + SLACK_NS,
+                )
+        fresh = [one for one in candidates if (one.trace_id, one.span_id) not in batch]
+        pairs = join_calls(
+            [*clients, *(one for one in fresh if one.source != "gateway")],
+            [*calls, *(one for one in fresh if one.source == "gateway")],
+        )
+        if not pairs:
+            return {}
+        others = {client.trace_id for client, _, _ in pairs} - {trace_id for trace_id, _ in batch}
+        first = min(min(client.start_ns, call.start_ns) for client, call, _ in pairs)
+        last = max(max(client.end_ns, call.end_ns) for client, call, _ in pairs)
+        for named in _chunks(sorted(others), _IDS_A_QUERY):
+            known += await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": named}, first, last)
+        return await self._move(project_id, pairs, batch, known, gone)
+
+    async def _move(
+        self, project_id: str, pairs: list[Joined], batch: dict[_Key, Draft], known: list[Seen], gone: set[int]
+    ) -> dict[str, str]:
+        moved: dict[str, str] = {}
+        for client, call, match in pairs:
+            stored = [one for one in (client, call) if one.content_hash and (one.trace_id, one.span_id) not in batch]
+            for one in stored:
+                draft = await self._load(project_id, one)
+                if draft is not None:
+                    batch[one.trace_id, one.span_id] = draft
+            mine, theirs = batch.get((client.trace_id, client.span_id)), batch.get((call.trace_id, call.span_id))
+            if mine is None or theirs is None:
+                continue
+            old = theirs.seen.trace_id
+            gone.update(one.content_hash for one in known if (one.trace_id, one.span_id) == (old, call.span_id))
+            del batch[old, call.span_id]
+            theirs.seen.trace_id, theirs.seen.parent_span_id = client.trace_id, client.span_id
+            theirs.seen.match = mine.seen.match = match
+            mine.seen.duplicate_of = mine.seen.duplicate_of or call.span_id
+            batch[client.trace_id, call.span_id] = theirs
+            moved[old] = client.trace_id
+        return moved
+
+    async def _count(self, project_id: str, batch: dict[_Key, Draft], known: Sequence[Seen]) -> None:
+        """Sets what counts in the traces of this batch, on stored spans too."""
+        traces: dict[str, list[Seen]] = defaultdict(list)
+        for seen in known:
+            if (seen.trace_id, seen.span_id) not in batch:
+                traces[seen.trace_id].append(seen)
+        for draft in batch.values():
+            traces[draft.seen.trace_id].append(draft.seen)
+        for spans in traces.values():
+            for changed in count_once(spans):
+                if changed.content_hash and (changed.trace_id, changed.span_id) not in batch:
+                    draft_ = await self._load(project_id, changed)
+                    if draft_ is not None:
+                        batch[changed.trace_id, changed.span_id] = draft_
+
+    async def _load(self, project_id: str, seen: Seen) -> Draft | None:
+        """A stored span, to be written again with changes."""
+        rows = await self._telemetry.query(
+            "SELECT * FROM spans WHERE project_id = {project:String}"
+            " AND start = fromUnixTimestamp64Nano({start:Int64}, 'UTC')"
+            " AND trace_id = {trace:String} AND span_id = {span:String} LIMIT 1",
+            {"project": project_id, "start": seen.start_ns, "trace": seen.trace_id, "span": seen.span_id},
+        )
+        return Draft(seen, project_id, {**rows[0], "start": seen.start_ns}, seen.start_ns) if rows else None
+
+    async def _insert(self, table: str, lines: Sequence[tuple[int, int, bytes]], token: str) -> int:
+        """Inserts lines, and returns how many of them the store will never take; those are logged and left out, since
+        what is behind them must not wait for ever."""
+        if not lines:
+            return 0
+        name = blake2b(b"".join(digest.to_bytes(8) for _, digest, _ in lines), digest_size=12).hexdigest()
+        try:
+            rows: Any = [orjson.Fragment(line) for _, _, line in lines]
+            await self._telemetry.insert(table, rows, token=f"{token}-{name}")
+        except (QueryRefused, QueryFailed) as error:
+            if len(lines) == 1:
+                log.error("a row of %s is refused for good: %s", table, error.__cause__ or error.message)
+                return 1
+            half = len(lines) // 2
+            return await self._insert(table, lines[:half], token) + await self._insert(table, lines[half:], token)
+        return 0
+
+    async def _delete(self, project_id: str, hashes: set[int], drafts: Iterable[Draft], known: Sequence[Seen]) -> None:
+        """Removes rows that were replaced."""
+        starts = [one.start_ns for one in known if one.content_hash in hashes]
+        if not starts:
+            return
+        for some in _chunks(sorted(hashes), _IDS_A_QUERY):
+            await self._telemetry.execute(
+                "DELETE FROM spans WHERE project_id = {project:String}"
+                " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+                " AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC') AND content_hash IN {gone:Array(UInt64)}",
+                {"project": project_id, "first": min(starts), "last": max(starts), "gone": some},
+            )
+
+    async def delete_older(self, project_id: str, before: datetime) -> int:
+        """Deletes the project's spans that began before this, and says how many there were. The tables' TTL does this
+        by itself for the days that held when a span came; this is for days that were shortened since."""
+        about = {"project": project_id, "before": before}
+        where = "project_id = {project:String} AND start < {before:DateTime64(9, 'UTC')}"
+        found = await self._telemetry.query(f"SELECT count() AS spans FROM spans WHERE {where}", about)  # noqa: S608
+        if found[0]["spans"]:
+            for table, condition in (
+                ("spans", where),
+                ("trace_times", where.replace("start", "last")),
+                ("span_logs", where.replace("start", "time")),
+            ):
+                await self._telemetry.execute(f"DELETE FROM {table} WHERE {condition}", about)  # noqa: S608
+        return int(found[0]["spans"])
+
+    async def write_logs(self, project_id: str, logs: Sequence[RawLog], *, retention_days: int, token: str) -> None:
+        """Keeps log records that belong to spans, for spans that come later."""
+        lines = []
+        for one in logs:
+            event = orjson.dumps(
+                {"name": one.event.name, "time_ns": one.event.time_ns, "attributes": one.event.attributes}
+            )
+            digest = int.from_bytes(blake2b(event, digest_size=8).digest(), "little") | 1
+            row = {
+                "project_id": project_id,
+                "trace_id": one.trace_id,
+                "span_id": one.span_id,
+                "time": one.event.time_ns,
+                "event": event.decode(),
+                "content_hash": digest,
+                "retention_days": retention_days,
+            }
+            lines.append((one.event.time_ns, digest, orjson.dumps(row)))
+        for part in _by_months(lines):
+            await self._insert("span_logs", part, token)
+
+    async def logs(self, project_id: str, traces: Sequence[str]) -> dict[_Key, list[dict[str, Any]]]:
+        """The kept log records of these traces by trace and span, in order of time."""
+        found: dict[_Key, list[dict[str, Any]]] = defaultdict(list)
+        for some in _chunks(traces, _IDS_A_QUERY):
+            rows = await self._telemetry.query(
+                "SELECT DISTINCT trace_id, span_id, event, time FROM span_logs WHERE project_id = {project:String}"
+                " AND trace_id IN {ids:Array(String)} ORDER BY time",
+                {"project": project_id, "ids": some},
+            )
+            for row in rows:
+                found[row["trace_id"], row["span_id"]].append(orjson.loads(row["event"]))
+        return found
+
+    async def projects_with_logs(self) -> set[str]:
+        """Projects that have log records at all; the others need not be asked for each batch."""
+        rows = await self._telemetry.query("SELECT DISTINCT project_id FROM span_logs")
+        return {row["project_id"] for row in rows}
+
+    async def stored_rows(self, project_id: str, spans: Sequence[_Key]) -> list[dict[str, Any]]:
+        """Whole rows of spans, where they are stored."""
+        rows: list[dict[str, Any]] = []
+        for some in _chunks(spans, _IDS_A_QUERY // 2):
+            rows += await self._telemetry.query(
+                "WITH (SELECT (min(first), max(last)) FROM trace_times WHERE project_id = {project:String}"
+                " AND trace_id IN {traces:Array(String)}) AS times"
+                " SELECT *, toUnixTimestamp64Nano(start) AS start_ns FROM spans WHERE project_id = {project:String}"
+                " AND start >= times.1 AND start <= times.2"
+                " AND trace_id IN {traces:Array(String)} AND span_id IN {spans:Array(String)}",
+                {
+                    "project": project_id,
+                    "traces": list({trace_id for trace_id, _ in some}),
+                    "spans": [span_id for _, span_id in some],
+                },
+            )
+        return rows
+
+
+def _is_client_call(seen: Seen) -> bool:
+    return seen.source != "gateway" and seen.kind in _MODEL_KINDS and bool(seen.call_digest or seen.response_id)
+
+
+def _is_lone_call(seen: Seen) -> bool:
+    return seen.source == "gateway" and not seen.parent_span_id and bool(seen.call_digest or seen.response_id)
+
+
+def _times(project_id: str, drafts: Iterable[Draft], moved: Mapping[str, str]) -> Iterator[tuple[int, int, bytes]]:
+    """Rows of `trace_times`: when each trace of a batch was."""
+    times: dict[str, list[int]] = {}
+    for draft in drafts:
+        start, days = draft.start_ns, draft.row.get("retention_days", 90)
+        known = times.get(draft.seen.trace_id)
+        if known is None:
+            times[draft.seen.trace_id] = [start, start, days]
+        else:
+            known[0], known[1], known[2] = min(known[0], start), max(known[1], start), max(known[2], days)
+    for old, new in moved.items():
+        if new in times:
+            times[old] = times[new]
+    for trace_id, (first, last, days) in times.items():
+        row = orjson.dumps(
+            {
+                "project_id": project_id,
+                "trace_id": trace_id,
+                "first": first,
+                "last": last,
+                "moved_to": moved.get(trace_id, ""),
+                "retention_days": days,
+            }
+        )
+        yield first, int.from_bytes(blake2b(row, digest_size=8).digest(), "little"), row
+
+
+def _by_months(lines: list[tuple[int, int, bytes]]) -> Iterator[list[tuple[int, int, bytes]]]:
+    """The lines in inserts that touch few enough partitions each."""
+    if not lines:
+        return
+    first, last = min(at for at, _, _ in lines), max(at for at, _, _ in lines)
+    if last - first < _MONTHS_AN_INSERT * 28 * 86_400 * 10**9:
+        yield lines
+        return
+    months: dict[tuple[int, int], list[tuple[int, int, bytes]]] = defaultdict(list)
+    for line in lines:
+        at = datetime.fromtimestamp(line[0] // 10**9, UTC)
+        months[at.year, at.month].append(line)
+    for some in _chunks(sorted(months), _MONTHS_AN_INSERT):
+        yield [line for month in some for line in months[month]]
+
+
+def _chunks(values: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])
