@@ -9,6 +9,7 @@ CODE := src tests tools
 WEB := $(shell find web/src web/public web/index.html web/*.json web/*.ts -type f 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export NPM_CONFIG_UPDATE_NOTIFIER := false
 
 .DEFAULT_GOAL := help
 .PHONY: help run serve test test-all check openapi docs bench pins setup console chromium clean
@@ -46,7 +47,8 @@ docs: $(VENV)/.dev ## write the pages of docs/reference that are made from the c
 	$(BIN)/python -m tools.reference
 
 bench: $(VENV)/.run ## say which benchmarks there are and how to run them
-	@for page in benchmarks/*/README.md; do echo "$$page: $$(head -n 1 $$page | sed 's/^# *//')"; done
+	@pages="$(wildcard benchmarks/*/README.md)"; test -n "$$pages" || echo "There are no benchmarks yet."; \
+	for page in $$pages; do echo "$$page: $$(head -n 1 $$page | sed 's/^# *//')"; done
 
 pins: $(VENV)/.dev ## pin in requirements/ what is installed now
 	$(BIN)/python -m tools.pins
@@ -77,7 +79,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 web/node_modules/.package-lock.json: web/package-lock.json
 	@command -v npm >/dev/null || { echo "The console needs Node 20 or newer, with npm."; exit 1; }
 	@echo "Installing what the console is built with …"
-	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@cd web && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 $(CONSOLE): web/node_modules/.package-lock.json $(WEB)
