@@ -456,7 +456,9 @@ class Span(TypedDict):
     cost_details: dict[str, str]
     cost_source: str
     cost_usd: str | None
+    counted: bool
     documents: str
+    duplicate_of: str
     duration_ms: float
     environment: str
     error_class: str
@@ -464,20 +466,28 @@ class Span(TypedDict):
     events: list[SpanEvent]
     finish_reason: str
     input: str
+    is_root: bool
     kind: str
     level: str
+    links: list[dict[str, Any]]
+    match: str
     metadata: dict[str, Any]
     model: str
     model_requested: str
     name: str
+    otel_kind: int
     output: str
     parameters: dict[str, Any]
     parent_span_id: str
+    prompt_name: str
+    prompt_version: str
     provider: str
     release: str
     request_id: str
     resource: dict[str, Any]
     response_id: str
+    scope_name: str
+    scope_version: str
     service: str
     session_id: str
     source: str
@@ -492,25 +502,32 @@ class Span(TypedDict):
     trace_id: str
     ttft_ms: float | None
     usage: Usage | None
+    usage_extra: dict[str, int]
     user_id: str
     version: str
 
 
 class SpanSummary(TypedDict):
-    """A span in one line."""
+    """A span in one line. Its usage and cost are in totals when it is `counted`; `duplicate_of` names the gateway's record of the same call, and `match` says how it was found: traceparent, response_id or fingerprint."""
 
     cost_usd: str | None
+    counted: bool
+    duplicate_of: str
     duration_ms: float
     error_class: str
+    is_root: bool
     kind: str
+    match: str
     model: str
     name: str
     parent_span_id: str
+    source: str
     span_id: str
     start_time: str
     status: str
     total_tokens: int
     trace_id: str
+    ttft_ms: float | None
 
 
 class TargetBody(TypedDict):
@@ -565,6 +582,7 @@ class TraceSummary(TypedDict):
     release: str
     root_span_id: str
     session_id: str
+    source: str
     span_count: int
     start_time: str
     status: str

@@ -20,6 +20,7 @@ from octavo_server.core.ids import new_id
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
 from octavo_server.http.metrics import Metrics
+from octavo_server.traces.routes import OTLP_PATHS
 
 log = logging.getLogger("octavo.http")
 
@@ -27,7 +28,6 @@ MAX_HEADER_BYTES = 32 << 10
 BODY_PAUSE_S = 20.0
 """How long a client may pause while sending its body."""
 
-OTLP_PATHS = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 API_CSP = b"default-src 'none'; frame-ancestors 'none'"

@@ -52,8 +52,9 @@ from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
+from octavo_server.traces.routes import build_otlp_router
 from octavo_server.traces.routes import build_router as traces_router
-from octavo_server.traces.service import Traces
+from octavo_server.traces.service import Receiving, Traces
 from octavo_server.traces.store import SpanStore
 
 log = logging.getLogger("octavo")
@@ -237,7 +238,10 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
-    root = [health.build_router(health_, metrics_public=settings.metrics_public)]
+    root = [
+        health.build_router(health_, metrics_public=settings.metrics_public),
+        build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
+    ]
     return build_app(api, root, version=version("octavo"))
 
 

@@ -17,7 +17,7 @@ SLACK_NS = 2_000_000_000
 _WRAPPERS = frozenset({"agent", "chain", "span"})
 
 
-class Seen(msgspec.Struct):
+class Seen(msgspec.Struct, gc=False):
     """What has to be known of a span to count it."""
 
     trace_id: str

@@ -99,7 +99,10 @@ def preview(content: str, *, role: str) -> str:
     messages = [turn for turn in turns if isinstance(turn, dict)]
     chosen = next((turn for turn in reversed(messages) if turn.get("role") == role), messages[-1] if messages else None)
     text = _text_of(chosen) or content
-    return " ".join(text[: 2 * _PREVIEW_CHARS].split())[:_PREVIEW_CHARS]
+    start = text[: 2 * _PREVIEW_CHARS]
+    if "  " in start or not start.isprintable():
+        start = " ".join(start.split())
+    return start[:_PREVIEW_CHARS]
 
 
 def _text_of(message: dict[str, Any] | None) -> str:

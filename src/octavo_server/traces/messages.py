@@ -3,7 +3,7 @@ same for one call however it is written down. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -141,15 +141,15 @@ def call_digest(content: Any) -> int:
     if isinstance(given, dict):
         given = given.get("messages") or given.get("input") or given.get("prompt") or [given]
     if isinstance(given, str):
-        given = [{"role": "user", "content": given}]
+        return digest_of([("user", given)])
     if not isinstance(given, list):
         return 0
-    return digest_of((_role(one), "".join(_texts(one, 0))) for one in given)
+    return digest_of([(_role(one), "".join(_texts(one, 0))) for one in given])
 
 
-def digest_of(turns: Iterable[tuple[str, str]]) -> int:
+def digest_of(turns: Sequence[tuple[str, str]]) -> int:
     """The digest of turns of a conversation; never 0."""
-    told = blake2b(orjson.dumps(list(turns)), digest_size=8).digest()
+    told = blake2b(orjson.dumps(turns), digest_size=8).digest()
     return int.from_bytes(told, "little") | 1
 
 

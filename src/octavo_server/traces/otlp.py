@@ -51,7 +51,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     scope_attributes: dict[str, JSON] = {}
 
 
-class RawSpan(msgspec.Struct):
+class RawSpan(msgspec.Struct, gc=False):
     """A span as it came, its values made plain."""
 
     sender: Sender

@@ -1658,8 +1658,12 @@ export interface components {
             cost_source: string;
             /** Cost Usd */
             cost_usd: string | null;
+            /** Counted */
+            counted: boolean;
             /** Documents */
             documents: string;
+            /** Duplicate Of */
+            duplicate_of: string;
             /** Duration Ms */
             duration_ms: number;
             /** Environment */
@@ -1674,10 +1678,18 @@ export interface components {
             finish_reason: string;
             /** Input */
             input: string;
+            /** Is Root */
+            is_root: boolean;
             /** Kind */
             kind: string;
             /** Level */
             level: string;
+            /** Links */
+            links: {
+                [key: string]: unknown;
+            }[];
+            /** Match */
+            match: string;
             /** Metadata */
             metadata: {
                 [key: string]: unknown;
@@ -1688,6 +1700,8 @@ export interface components {
             model_requested: string;
             /** Name */
             name: string;
+            /** Otel Kind */
+            otel_kind: number;
             /** Output */
             output: string;
             /** Parameters */
@@ -1696,6 +1710,10 @@ export interface components {
             };
             /** Parent Span Id */
             parent_span_id: string;
+            /** Prompt Name */
+            prompt_name: string;
+            /** Prompt Version */
+            prompt_version: string;
             /** Provider */
             provider: string;
             /** Release */
@@ -1708,6 +1726,10 @@ export interface components {
             };
             /** Response Id */
             response_id: string;
+            /** Scope Name */
+            scope_name: string;
+            /** Scope Version */
+            scope_version: string;
             /** Service */
             service: string;
             /** Session Id */
@@ -1738,6 +1760,10 @@ export interface components {
             /** Ttft Ms */
             ttft_ms: number | null;
             usage: components["schemas"]["UsageOut"] | null;
+            /** Usage Extra */
+            usage_extra: {
+                [key: string]: number;
+            };
             /** User Id */
             user_id: string;
             /** Version */
@@ -1745,23 +1771,34 @@ export interface components {
         };
         /**
          * SpanSummary
-         * @description A span in one line.
+         * @description A span in one line. Its usage and cost are in totals when it is `counted`; `duplicate_of` names the gateway's
+         *     record of the same call, and `match` says how it was found: traceparent, response_id or fingerprint.
          */
         SpanSummary: {
             /** Cost Usd */
             cost_usd: string | null;
+            /** Counted */
+            counted: boolean;
+            /** Duplicate Of */
+            duplicate_of: string;
             /** Duration Ms */
             duration_ms: number;
             /** Error Class */
             error_class: string;
+            /** Is Root */
+            is_root: boolean;
             /** Kind */
             kind: string;
+            /** Match */
+            match: string;
             /** Model */
             model: string;
             /** Name */
             name: string;
             /** Parent Span Id */
             parent_span_id: string;
+            /** Source */
+            source: string;
             /** Span Id */
             span_id: string;
             /**
@@ -1775,6 +1812,8 @@ export interface components {
             total_tokens: number;
             /** Trace Id */
             trace_id: string;
+            /** Ttft Ms */
+            ttft_ms: number | null;
         };
         /**
          * TargetBody
@@ -1879,6 +1918,8 @@ export interface components {
             root_span_id: string;
             /** Session Id */
             session_id: string;
+            /** Source */
+            source: string;
             /** Span Count */
             span_count: number;
             /**

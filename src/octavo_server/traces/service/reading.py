@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,10 +64,14 @@ class Traces:
 
     async def read_trace(self, project_id: str, trace_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """A trace's summary and its spans in order of time. Raises NotFound."""
-        summary = await self._store.trace(project_id, trace_id)
-        if summary is None:
-            raise NotFound(f"There is no trace {trace_id[:64]!r} in this project.")
-        return summary, await self._store.trace_spans(project_id, trace_id, limit=MAX_TRACE_SPANS)
+        times = await self._store.find_trace(project_id, trace_id)
+        if times is not None:
+            summary, spans = await asyncio.gather(
+                self._store.trace(project_id, times), self._store.trace_spans(project_id, times, limit=MAX_TRACE_SPANS)
+            )
+            if summary is not None:
+                return summary, spans
+        raise NotFound(f"There is no trace {trace_id[:64]!r} in this project.")
 
     async def list_spans(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
         """Matching spans, newest first."""
@@ -75,7 +80,10 @@ class Traces:
 
     async def read_span(self, project_id: str, span_id: str, trace_id: str) -> dict[str, Any]:
         """One span, whole. Raises NotFound."""
-        row = await self._store.span(project_id, span_id, trace_id)
+        times = await self._store.find_trace(project_id, trace_id) if trace_id else None
+        row = None
+        if times is not None or not trace_id:
+            row = await self._store.span(project_id, span_id, times)
         if row is None:
             raise NotFound(f"There is no span {span_id[:64]!r} in this project.")
         return row

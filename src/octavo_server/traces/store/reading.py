@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from octavo_server.stores.telemetry import Telemetry
 from octavo_server.traces.filter import Condition
@@ -24,28 +24,31 @@ _SUMMARY = """
     arrayDistinct(arrayFlatten(groupArray(tags))) AS tags,
     count() AS span_count,
     countIf(status = 'error') AS error_count,
-    countIf(kind IN ('llm', 'embedding')) AS llm_calls,
+    countIf(kind IN ('llm', 'embedding') AND counted AND duplicate_of = '') AS llm_calls,
     groupUniqArrayIf(model, model != '') AS models,
     groupUniqArrayIf(provider, provider != '') AS providers,
-    sum(tokens_total) AS total_tokens,
-    sum(tokens_input + tokens_cache_read + tokens_cache_write + tokens_input_audio) AS input_tokens,
-    sum(tokens_output + tokens_reasoning + tokens_output_audio) AS output_tokens,
-    sum(cost_nano) AS cost_nano,
-    countIf(usage_known AND cost_nano IS NULL) = 0 AS cost_known,
+    sumIf(tokens_total, counted) AS total_tokens,
+    sumIf(tokens_input + tokens_cache_read + tokens_cache_write + tokens_input_audio, counted) AS input_tokens,
+    sumIf(tokens_output + tokens_reasoning + tokens_output_audio, counted) AS output_tokens,
+    sumIf(cost_nano, counted) AS cost_nano,
+    countIf(usage_known AND cost_nano IS NULL AND counted) = 0 AS cost_known,
     min(ttft_ns) / 1e6 AS ttft_ms,
     argMin(input_preview, (NOT is_root, start)) AS input_preview,
     argMin(output_preview, (NOT is_root, start)) AS output_preview,
     argMin(span_id, (NOT is_root, start)) AS root_span_id,
-    any(release) AS release
+    any(release) AS release,
+    argMin(source, (NOT is_root, start)) AS source
 """
 
 _SPAN_SUMMARY = """
     trace_id, span_id, parent_span_id, name, kind, start AS start_time, duration_ns / 1e6 AS duration_ms, status,
-    error_class, model, tokens_total AS total_tokens, cost_nano
+    error_class, model, tokens_total AS total_tokens, cost_nano, source, is_root, ttft_ns / 1e6 AS ttft_ms, counted,
+    duplicate_of, match
 """
 
 MEASURES: Mapping[str, str] = {
     "count": "count()",
+    "calls": "countIf(kind IN ('llm', 'embedding') AND counted AND duplicate_of = '')",
     "errors": "countIf(status = 'error')",
     "error_rate": "countIf(status = 'error') / count()",
     "latency_p50": "quantile(0.5)(duration_ns) / 1e6",
@@ -55,12 +58,12 @@ MEASURES: Mapping[str, str] = {
     "ttft_p50": "quantile(0.5)(ttft_ns) / 1e6",
     "ttft_p95": "quantile(0.95)(ttft_ns) / 1e6",
     "ttft_p99": "quantile(0.99)(ttft_ns) / 1e6",
-    "input_tokens": "sum(tokens_input + tokens_cache_read + tokens_cache_write + tokens_input_audio)",
-    "output_tokens": "sum(tokens_output + tokens_reasoning + tokens_output_audio)",
-    "cached_tokens": "sum(tokens_cache_read)",
-    "total_tokens": "sum(tokens_total)",
-    "cost_usd": "sum(cost_nano)",
-    "unpriced": "countIf(usage_known AND cost_nano IS NULL)",
+    "input_tokens": "sumIf(tokens_input + tokens_cache_read + tokens_cache_write + tokens_input_audio, counted)",
+    "output_tokens": "sumIf(tokens_output + tokens_reasoning + tokens_output_audio, counted)",
+    "cached_tokens": "sumIf(tokens_cache_read, counted)",
+    "total_tokens": "sumIf(tokens_total, counted)",
+    "cost_usd": "sumIf(cost_nano, counted)",
+    "unpriced": "countIf(usage_known AND cost_nano IS NULL AND counted)",
     "traces": "uniqExact(trace_id)",
 }
 DIMENSIONS = frozenset(
@@ -110,6 +113,33 @@ class Scope:
 _BY_COLUMN = {"prefer_column_name_to_alias": 1}
 
 
+_WITHIN = "start >= {range_first:DateTime64(9, 'UTC')} AND start <= {range_last:DateTime64(9, 'UTC')}"
+
+
+def _range(times: Iterable[Times]) -> dict[str, str]:
+    """The parameters of `_WITHIN` that take in these traces; none of them when there are none."""
+    known = list(times)
+    if not known:
+        return {"range_first": "1970-01-02 00:00:00", "range_last": "1970-01-01 00:00:00"}
+    return {
+        "range_first": _plain(min(one.first for one in known)),
+        "range_last": _plain(max(one.last for one in known)),
+    }
+
+
+def _plain(time: str) -> str:
+    """A time of a result as a parameter: no T and no Z."""
+    return time.replace("T", " ").removesuffix("Z")
+
+
+class Times(NamedTuple):
+    """When a trace was: the starts of its first and last spans, as the store writes them."""
+
+    trace_id: str
+    first: str
+    last: str
+
+
 class SpanStore:
     """The queries over spans."""
 
@@ -117,45 +147,121 @@ class SpanStore:
         self._telemetry = telemetry
 
     async def traces(self, scope: Scope, *, limit: int, before: tuple[str, str] | None) -> list[dict[str, Any]]:
-        """Summaries of the traces with a matching span, newest first, from the position `before`: the start and id of
-        the last one seen."""
-        where, params = scope.where()
-        having = "1"
-        if before is not None:
-            having = "(first, trace_id) < ({before:DateTime64(9, 'UTC')}, {before_id:String})"
-            params |= {"before": before[0], "before_id": before[1]}
-        found = await self._telemetry.query(
-            f"SELECT trace_id, min(start) AS first FROM spans WHERE {where} GROUP BY trace_id HAVING {having}"  # noqa: S608
-            " ORDER BY first DESC, trace_id DESC LIMIT {limit:UInt32}",
-            {**params, "limit": limit},
-        )
+        """Summaries of the traces with a matching span, newest first, from the position `before`: the first matching
+        span's start, and the id, of the last one seen."""
+        found = await self._newest_traces(scope, limit, before)
         if not found:
             return []
+        times = await self._times(scope.project_id, [trace_id for trace_id, _ in found])
         rows = await self._telemetry.query(
-            f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
+            f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}} AND {_WITHIN}"  # noqa: S608
             " AND trace_id IN {ids:Array(String)} GROUP BY trace_id",
-            {"project": scope.project_id, "ids": [row["trace_id"] for row in found]},
+            {"project": scope.project_id, "ids": [trace_id for trace_id, _ in found], **_range(times.values())},
             settings=_BY_COLUMN,
         )
         by_id = {row["trace_id"]: row for row in rows}
-        return [{**by_id[row["trace_id"]], "position": row["first"]} for row in found if row["trace_id"] in by_id]
+        return [{**by_id[trace_id], "position": at} for trace_id, at in found if trace_id in by_id]
 
-    async def trace(self, project_id: str, trace_id: str) -> dict[str, Any] | None:
+    async def _newest_traces(self, scope: Scope, limit: int, before: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """Ids and positions of the first `limit` traces. Looks at the newest matching spans, which the order of the
+        table gives without reading the rest, and at more of them only while they are of too few traces."""
+        where, params = scope.where()
+        if before is not None:
+            where += " AND (start, trace_id) < ({before:DateTime64(9, 'UTC')}, {before_id:String})"
+            params |= {"before": before[0], "before_id": before[1]}
+        for look in (20 * limit, 400 * limit):
+            rows = await self._telemetry.query(
+                f"SELECT trace_id, start FROM spans WHERE {where}"  # noqa: S608
+                " ORDER BY start DESC, trace_id DESC LIMIT {look:UInt32}",
+                {**params, "look": look},
+            )
+            seen: dict[str, str] = {row["trace_id"]: row["start"] for row in rows}
+            ranked = sorted(seen.items(), key=lambda one: (one[1], one[0]), reverse=True)
+            if len(rows) < look:
+                return ranked[:limit]
+            if len(found := await self._settled(scope, where, params, ranked, rows[-1]["start"], limit)) == limit:
+                return found
+        rows = await self._telemetry.query(
+            f"SELECT trace_id, min(start) AS at FROM spans WHERE {where} GROUP BY trace_id"  # noqa: S608
+            " ORDER BY at DESC, trace_id DESC LIMIT {limit:UInt32}",
+            {**params, "limit": limit},
+        )
+        return [(row["trace_id"], row["at"]) for row in rows]
+
+    async def _settled(
+        self,
+        scope: Scope,
+        where: str,
+        params: Mapping[str, Any],
+        ranked: Sequence[tuple[str, str]],
+        seen_to: str,
+        limit: int,
+    ) -> list[tuple[str, str]]:
+        """Those of the traces that have no matching span at or before `seen_to`, from where on nothing was looked
+        at."""
+        settled: list[tuple[str, str]] = []
+        candidates = [one for one in ranked if one[1] > seen_to]
+        for start in range(0, len(candidates), limit):
+            some = candidates[start : start + limit]
+            times = await self._times(scope.project_id, [trace_id for trace_id, _ in some])
+            older = [one for one in times.values() if one.first <= seen_to]
+            earlier: set[str] = set()
+            if older:
+                rows = await self._telemetry.query(
+                    f"SELECT DISTINCT trace_id FROM spans WHERE {where} AND {_WITHIN}"  # noqa: S608
+                    " AND trace_id IN {ids:Array(String)}",
+                    {
+                        **params,
+                        "ids": [one.trace_id for one in older],
+                        "range_first": _plain(min(one.first for one in older)),
+                        "range_last": _plain(seen_to),
+                    },
+                )
+                earlier = {row["trace_id"] for row in rows}
+            settled += [one for one in some if one[0] not in earlier]
+            if len(settled) >= limit:
+                break
+        return settled[:limit]
+
+    async def _times(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, Times]:
+        rows = await self._telemetry.query(
+            "SELECT trace_id, min(first) AS first_start, max(last) AS last_start FROM trace_times"
+            " WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)} GROUP BY trace_id",
+            {"project": project_id, "ids": trace_ids},
+        )
+        return {row["trace_id"]: Times(row["trace_id"], row["first_start"], row["last_start"]) for row in rows}
+
+    async def find_trace(self, project_id: str, trace_id: str) -> Times | None:
+        """When a trace was. A trace that was joined to another is found as that one."""
+        for _ in range(3):
+            rows = await self._telemetry.query(
+                "SELECT min(first) AS first_start, max(last) AS last_start, max(moved_to) AS moved, count() AS found"
+                " FROM trace_times WHERE project_id = {project:String} AND trace_id = {id:String}",
+                {"project": project_id, "id": trace_id},
+            )
+            if not rows[0]["found"]:
+                return None
+            if not rows[0]["moved"]:
+                return Times(trace_id, rows[0]["first_start"], rows[0]["last_start"])
+            trace_id = rows[0]["moved"]
+        return None
+
+    async def trace(self, project_id: str, times: Times) -> dict[str, Any] | None:
         """One trace's summary."""
         rows = await self._telemetry.query(
-            f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
+            f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}} AND {_WITHIN}"  # noqa: S608
             " AND trace_id = {id:String} GROUP BY trace_id",
-            {"project": project_id, "id": trace_id},
+            {"project": project_id, "id": times.trace_id, **_range([times])},
             settings=_BY_COLUMN,
         )
         return rows[0] if rows else None
 
-    async def trace_spans(self, project_id: str, trace_id: str, *, limit: int) -> list[dict[str, Any]]:
+    async def trace_spans(self, project_id: str, times: Times, *, limit: int) -> list[dict[str, Any]]:
         """Short forms of a trace's spans, in order of time."""
         return await self._telemetry.query(
-            f"SELECT {_SPAN_SUMMARY} FROM spans WHERE project_id = {{project:String}}"  # noqa: S608
+            f"SELECT {_SPAN_SUMMARY} FROM spans WHERE project_id = {{project:String}} AND {_WITHIN}"  # noqa: S608
             " AND trace_id = {id:String} ORDER BY start, span_id LIMIT {limit:UInt32}",
-            {"project": project_id, "id": trace_id, "limit": limit},
+            {"project": project_id, "id": times.trace_id, "limit": limit, **_range([times])},
         )
 
     async def spans(self, scope: Scope, *, limit: int, before: tuple[str, str] | None) -> list[dict[str, Any]]:
@@ -170,13 +276,13 @@ class SpanStore:
             {**params, "limit": limit},
         )
 
-    async def span(self, project_id: str, span_id: str, trace_id: str) -> dict[str, Any] | None:
-        """One span, whole."""
+    async def span(self, project_id: str, span_id: str, times: Times | None) -> dict[str, Any] | None:
+        """One span, whole; sooner found within its trace."""
         where = "project_id = {project:String} AND span_id = {id:String}"
-        params = {"project": project_id, "id": span_id}
-        if trace_id:
-            where += " AND trace_id = {trace:String}"
-            params["trace"] = trace_id
+        params: dict[str, Any] = {"project": project_id, "id": span_id}
+        if times is not None:
+            where += f" AND {_WITHIN} AND trace_id = {{trace:String}}"
+            params |= {"trace": times.trace_id, **_range([times])}
         rows = await self._telemetry.query(f"SELECT * FROM spans WHERE {where} LIMIT 1", params)  # noqa: S608
         return rows[0] if rows else None
 
@@ -202,7 +308,9 @@ class SpanStore:
     async def count(self, project_id: str) -> dict[str, Any]:
         """How many traces and spans can be queried now, exactly."""
         rows = await self._telemetry.query(
-            "SELECT uniqExact(trace_id) AS traces, count() AS spans FROM spans WHERE project_id = {project:String}",
+            "SELECT (SELECT count() FROM (SELECT trace_id FROM trace_times WHERE project_id = {project:String}"
+            " GROUP BY trace_id HAVING max(moved_to) = '')) AS traces,"
+            " (SELECT count() FROM spans WHERE project_id = {project:String}) AS spans",
             {"project": project_id},
         )
         return rows[0]

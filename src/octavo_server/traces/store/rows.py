@@ -13,7 +13,7 @@ from octavo_server.traces.model import Span
 from octavo_server.traces.store.schema import TOKENS
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """A row to be written: a new span's, or a stored one's that is changed."""
 
     seen: Seen

@@ -1,4 +1,4 @@
-"""The read side of observability over HTTP."""
+"""What is read back, over HTTP."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from octavo_server.edge.pagination import MAX_LIMIT, Page
 from octavo_server.traces.service import Search, Traces
 
 _RELATIVE = re.compile(r"-(\d{1,6})(s|m|h|d|w)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_NS = 2**63 - 1
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -63,6 +65,7 @@ class TraceSummary(BaseModel):
     output_preview: str
     root_span_id: str
     release: str
+    source: str
 
 
 class SpanEventOut(BaseModel):
@@ -74,7 +77,8 @@ class SpanEventOut(BaseModel):
 
 
 class SpanSummary(BaseModel):
-    """A span in one line."""
+    """A span in one line. Its usage and cost are in totals when it is `counted`; `duplicate_of` names the gateway's
+    record of the same call, and `match` says how it was found: traceparent, response_id or fingerprint."""
 
     trace_id: str
     span_id: str
@@ -88,12 +92,17 @@ class SpanSummary(BaseModel):
     model: str
     total_tokens: int
     cost_usd: str | None
+    source: str
+    is_root: bool
+    ttft_ms: float | None
+    counted: bool
+    duplicate_of: str
+    match: str
 
 
 class SpanOut(SpanSummary):
     """A span, whole."""
 
-    source: str
     status_message: str
     level: str
     error_type: str
@@ -120,12 +129,18 @@ class SpanOut(SpanSummary):
     usage: UsageOut | None
     cost_source: str
     cost_details: dict[str, str]
-    ttft_ms: float | None
     attempts: int
     cache_status: str
     api_key_id: str
     request_id: str
     captured: str
+    prompt_name: str
+    prompt_version: str
+    usage_extra: dict[str, int]
+    otel_kind: int
+    scope_name: str
+    scope_version: str
+    links: list[dict[str, Any]]
     resource: dict[str, Any]
     attributes: dict[str, Any]
     events: list[SpanEventOut]
@@ -311,18 +326,33 @@ def _span(row: dict[str, Any]) -> SpanOut:
             "metadata": _json(row["metadata"], {}),
             "parameters": _json(row["parameters"], {}),
             "resource": _json(row["resource"], {}),
-            "attributes": _json(row["attributes"], {}),
+            "usage_extra": _json(row["usage_extra"], {}),
+            "links": _json(row["links"], []),
+            "attributes": _attributes(row),
             "cost_details": {name: _usd(nano) for name, nano in _json(row["cost_details"], {}).items()},
             "events": [
                 SpanEventOut(
                     name=event["name"],
-                    time=datetime.fromtimestamp(event["time_ns"] / 1e9, UTC),
-                    attributes=event["attributes"],
+                    time=_at(event["time_ns"]),
+                    attributes=event.get("attributes", {}),
                 )
                 for event in _json(row["events"], [])
             ],
         }
     )
+
+
+def _at(time_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=min(time_ns, _LATEST_NS) // 1000)
+
+
+def _attributes(row: dict[str, Any]) -> dict[str, Any]:
+    """All that the client sent, with the two texts that the store keeps once."""
+    attributes: dict[str, Any] = _json(row["attributes"], {})
+    for column in ("input", "output"):
+        if name := row[f"{column}_from"]:
+            attributes[name] = row[column]
+    return attributes
 
 
 def _json(text: str, otherwise: Any) -> Any:
