@@ -57,7 +57,8 @@ class Upstream:
 
     async def open(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamStream:
         """The answer's head; its body is read from the result, which has to be closed. Raises as `send` does."""
-        context = self._builder(request, timeouts).build_streamed()
+        # Without this the head waits until 64 KiB of the body have come.
+        context = self._builder(request, timeouts).streamed_read_buffer_limit(0).build_streamed()
         try:
             return UpstreamStream(context, await context.__aenter__())
         except PyreqwestError as error:
