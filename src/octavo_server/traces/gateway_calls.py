@@ -95,6 +95,8 @@ def span_of_call(call: GatewayCall) -> Span:
 def preview(content: str, *, role: str) -> str:
     """One line for a list: the text of the newest message of `role`, of the newest of all, or of whatever it is."""
     value = _value(content.encode(), None) if content[:1] in ("{", "[") else None
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        value = value["messages"]
     turns = value if isinstance(value, list) else [value]
     messages = [turn for turn in turns if isinstance(turn, dict)]
     chosen = next((turn for turn in reversed(messages) if turn.get("role") == role), messages[-1] if messages else None)
@@ -109,12 +111,16 @@ def _text_of(message: dict[str, Any] | None) -> str:
     """The text in a message of any dialect, or the names of the tools it calls."""
     if message is None:
         return ""
-    content = message.get("content", message.get("message"))
+    content = message.get("content", message.get("message", message.get("parts")))
     if isinstance(content, str) and content:
         return content
     parts = content if isinstance(content, list) else []
-    texts = [_text(_dict(part).get("text")) for part in parts]
-    calls = [*(message.get("tool_calls") or ()), *(part for part in parts if _dict(part).get("type") == "tool_use")]
+    texts = [_text(_dict(part).get("text")) or _text(_dict(part).get("content")) for part in parts]
+    listed = message.get("tool_calls")
+    calls = [
+        *(listed if isinstance(listed, list) else ()),
+        *(part for part in parts if _dict(part).get("type") in ("tool_use", "tool_call")),
+    ]
     names = [_text(_dict(_dict(call).get("function") or call).get("name")) for call in calls]
     return " ".join([*filter(None, texts), *(f"{name}(…)" for name in names if name)])
 

@@ -310,7 +310,7 @@ _HARMLESS = frozenset({"exception.type", "server.address", "server.port", "http.
 def _kept(attributes: dict[str, JSON], *moved: str) -> dict[str, JSON]:
     """All attributes but those that a column has word for word; long vectors in short."""
     if any(moved):
-        attributes = {name: value for name, value in attributes.items() if name not in moved}
+        attributes = {name: value for name, value in attributes.items() if not name or name not in moved}
     for name, value in attributes.items():
         if name.endswith(".vector") and isinstance(value, list) and len(value) > _VECTOR_SHOWN:
             return {key: _short_vector(key, one) for key, one in attributes.items()}
