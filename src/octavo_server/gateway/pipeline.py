@@ -54,7 +54,6 @@ _BACKOFF_S = 0.25
 _BACKOFF_MOST_S = 4.0
 _PATIENCE_S = 20.0
 """A provider that asks for a longer pause than this is left for the next in the chain."""
-_DRAIN_S = 1.0
 _KNOWN_CREDENTIALS = 10_000
 _KEPT_BYTES = 16 << 20
 _ELSEWHERE = frozenset({401, 403, 404})
@@ -173,7 +172,11 @@ class Pipeline:
 
     async def _run_plain(self, state: _State, plan: RoutePlan) -> None:
         async def once(exchange: Exchange) -> bytes:
-            answer = await self._upstream.send(exchange.request, plan.timeouts)
+            opened = await self._open(state, exchange, plan)
+            try:
+                answer = await opened.read_whole()
+            finally:
+                opened.close()
             _check(exchange, answer)
             body, state.facts = exchange.reply(answer.body)
             return body
@@ -187,16 +190,14 @@ class Pipeline:
 
     async def _run_stream(self, state: _State, plan: RoutePlan) -> None:
         async def once(exchange: Exchange) -> _Opened:
-            state.reply.limit(_FIRST_BYTE, plan.timeouts.first_byte_s)
-            upstream = await self._upstream.open(exchange.request, plan.timeouts)
+            upstream = await self._open(state, exchange, plan)
             try:
                 if upstream.status >= 300 or "event" not in upstream.content_type:
                     _check(exchange, await upstream.read_whole())
                     raise UpstreamError("The provider answered something else than the stream that was asked for.")
             except BaseException:
-                await upstream.close()
+                upstream.close()
                 raise
-            state.reply.limit(_FIRST_BYTE, None)
             return _Opened(upstream, exchange.stream())
 
         state.reply.keep_alive(lambda: _stream_headers(state))
@@ -205,7 +206,13 @@ class Pipeline:
             await state.reply.start(200, _stream_headers(state))
             await self._relay(state, opened)
         finally:
-            await opened.upstream.close()
+            opened.upstream.close(ended=opened.stream.complete)
+
+    async def _open(self, state: _State, exchange: Exchange, plan: RoutePlan) -> UpstreamStream:
+        state.reply.limit(_FIRST_BYTE, plan.timeouts.first_byte_s)
+        upstream = await self._upstream.open(exchange.request, plan.timeouts)
+        state.reply.limit(_FIRST_BYTE, None)
+        return upstream
 
     async def _relay(self, state: _State, opened: _Opened) -> None:
         """Passes the stream on as it comes. The last event waits for the record (which may wait for the disk)."""
@@ -219,7 +226,6 @@ class Pipeline:
             if events and (data := self._outgoing(state, events)):
                 if events[-1].kind == "done":
                     await self._finish(state, stream, data)
-                    await _drain(upstream)
                     return
                 state.keep(data)
                 await state.reply.write(data)
@@ -415,16 +421,6 @@ def _check(exchange: Exchange, answer: UpstreamReply) -> None:
 def _refused_here(problem: Problem) -> bool:
     """Whether only this connection cannot express the request (our own Invalid), so that the next one may."""
     return problem.error_class == "invalid_request" and problem.type == Invalid.type and problem.code == Invalid.code
-
-
-async def _drain(upstream: UpstreamStream) -> None:
-    """Reads the end of the body, so that the connection can be used again."""
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            while await upstream.read_chunk() is not None:
-                pass
-    except (TimeoutError, UpstreamError):
-        return
 
 
 def _common_headers(state: _State) -> list[tuple[bytes, bytes]]:

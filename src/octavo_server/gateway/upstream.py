@@ -1,28 +1,25 @@
-"""HTTP to the model providers: one pooled client, and failures told apart by what may be tried again."""
+"""HTTP to the model providers: pooled connections, and failures told apart by what may be tried again."""
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import NamedTuple
-
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    ConnectError,
-    ConnectTimeoutError,
-    PyreqwestError,
-    RequestTimeoutError,
-)
-from pyreqwest.request import RequestBuilder
-from pyreqwest.response import Response
+from urllib.parse import quote, urlsplit
 
 from octavo_server.core.errors import UpstreamError, UpstreamTimeout
 from octavo_server.costs.model import Timeouts
+from octavo_server.gateway.http1 import Broken, Wire
 from octavo_server.gateway.providers.base import UpstreamRequest
 
 MAX_REPLY_BYTES = 64 << 20
-_POOL_IDLE_S = 60
+_IDLE_S = 55.0
+_SWEEP_S = 15.0
+_TAIL_S = 2.0
+"""How long a provider may take to end an answer whose last event has come, before its connection is given up."""
+_KNOWN_URLS = 2000
+_URL_SAFE = "/%:?&=+,;@!$'()*~[]-._"
 
 
 class UpstreamReply(NamedTuple):
@@ -34,115 +31,193 @@ class UpstreamReply(NamedTuple):
     body: bytes
 
 
-class Upstream:
-    """Sends requests to providers. One client per connect timeout, as that is a property of the pool."""
+class _Origin(NamedTuple):
+    host: str
+    port: int
+    tls: bool
 
-    def __init__(self, *, max_connections: int = 2000) -> None:
-        self._max_connections = max_connections
-        self._clients: dict[float, Client] = {}
+
+class _Place(NamedTuple):
+    """Where a URL leads, and the head of a request up to its own headers."""
+
+    origin: _Origin
+    head: str
+
+
+class Upstream:
+    """Sends requests to providers, over connections that are kept for the next."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self._idle: dict[_Origin, list[Wire]] = {}
+        self._places: dict[tuple[str, str], _Place] = {}
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def close(self) -> None:
-        for client in self._clients.values():
-            await client.close()
-        self._clients.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for wires in self._idle.values():
+            for wire in wires:
+                wire.abort()
+        self._idle.clear()
 
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
-        """The whole answer, whatever its status. Raises UpstreamTimeout or UpstreamError."""
+        """The whole answer, whatever its status, within the total timeout. Raises UpstreamTimeout or UpstreamError."""
         try:
-            response = await self._builder(request, timeouts).build().send()
-            body = await _read_whole(response)
-        except PyreqwestError as error:
-            raise _told_apart(error) from error
-        return _reply(response, body)
+            async with asyncio.timeout(timeouts.total_s):
+                answer = await self.open(request, timeouts)
+                try:
+                    return await answer.read_whole()
+                finally:
+                    answer.close()
+        except TimeoutError:
+            raise UpstreamTimeout("The provider did not answer in time.") from None
 
     async def open(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamStream:
-        """The answer's head; its body is read from the result, which has to be closed. Raises as `send` does."""
-        # Without this the head waits until 64 KiB of the body have come.
-        context = self._builder(request, timeouts).streamed_read_buffer_limit(0).build_streamed()
-        try:
-            return UpstreamStream(context, await context.__aenter__())
-        except PyreqwestError as error:
-            raise _told_apart(error) from error
+        """The answer's head; its body is read from the result, which has to be closed. A cancelled call closes its
+        connection. Raises as `send` does; the caller watches the time."""
+        place = self._place(request.method, request.url)
+        head = _head(place, request)
+        while True:
+            kept = self._take(place.origin)
+            wire = kept or await self._connect(place.origin, timeouts.connect_s)
+            try:
+                await wire.begin(head, request.body)
+            except Broken:
+                if kept is None or wire.heard:
+                    raise
+                continue  # the provider had closed it meanwhile: no fault of the call
+            except asyncio.CancelledError:
+                wire.abort()
+                raise
+            return UpstreamStream(self, place.origin, wire)
 
-    def _builder(self, request: UpstreamRequest, timeouts: Timeouts) -> RequestBuilder:
-        client = self._clients.get(timeouts.connect_s)
-        if client is None:
-            client = self._clients[timeouts.connect_s] = (
-                ClientBuilder()
-                .connect_timeout(timedelta(seconds=timeouts.connect_s))
-                .max_connections(self._max_connections)
-                .pool_idle_timeout(timedelta(seconds=_POOL_IDLE_S))
-                .follow_redirects(False)
-                .tcp_nodelay(True)
-                .build()
-            )
-        builder = client.request(request.method, request.url).headers(dict(request.headers))
-        return builder.body_bytes(request.body) if request.body else builder
+    def keep(self, origin: _Origin, wire: Wire) -> None:
+        """Takes a connection back whose exchange is over."""
+        if not wire.reusable or not wire.usable:
+            wire.abort()
+            return
+        loop = asyncio.get_running_loop()
+        wire.idle_since = loop.time()
+        self._idle.setdefault(origin, []).append(wire)
+        if self._sweep is None:
+            self._sweep = loop.call_later(_SWEEP_S, self._drop_old)
+
+    def _take(self, origin: _Origin) -> Wire | None:
+        wires = self._idle.get(origin)
+        while wires:
+            wire = wires.pop()
+            if wire.usable:
+                return wire
+        return None
+
+    def _drop_old(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - _IDLE_S
+        for origin, wires in list(self._idle.items()):
+            for wire in wires:
+                if wire.idle_since < oldest:
+                    wire.abort()
+            self._idle[origin] = [wire for wire in wires if wire.usable]
+            if not self._idle[origin]:
+                del self._idle[origin]
+        self._sweep = loop.call_later(_SWEEP_S, self._drop_old) if self._idle else None
+
+    async def _connect(self, origin: _Origin, connect_s: float) -> Wire:
+        if origin.tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        try:
+            async with asyncio.timeout(connect_s):
+                _, wire = await asyncio.get_running_loop().create_connection(
+                    Wire, origin.host, origin.port, ssl=self._tls if origin.tls else None
+                )
+        except TimeoutError:
+            raise UpstreamTimeout("The provider could not be reached in time (connect timeout).") from None
+        except ssl.SSLError as error:
+            raise UpstreamError(f"The provider's TLS certificate or protocol is refused: {error.reason}.") from error
+        except OSError as error:
+            raise UpstreamError(
+                "The provider cannot be reached: its address refuses connections or is not known."
+            ) from error
+        return wire
+
+    def _place(self, method: str, url: str) -> _Place:
+        known = self._places.get((method, url))
+        if known is not None:
+            return known
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UpstreamError("The connection's base URL is no http:// or https:// address.")
+        tls = parts.scheme == "https"
+        host = parts.netloc.rpartition("@")[2]
+        target = quote(parts.path or "/", safe=_URL_SAFE) + ("?" + quote(parts.query, safe=_URL_SAFE)) * bool(parts.query)
+        place = _Place(
+            _Origin(parts.hostname, parts.port or (443 if tls else 80), tls),
+            f"{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: octavo\r\naccept-encoding: identity\r\n",
+        )
+        if len(self._places) >= _KNOWN_URLS:
+            self._places.clear()
+        self._places[method, url] = place
+        return place
 
 
 class UpstreamStream:
     """The head of an answer and the rest of it, piece by piece."""
 
-    __slots__ = ("_context", "_response", "content_type", "status")
+    __slots__ = ("_origin", "_upstream", "_wire", "content_type", "headers", "status")
 
-    def __init__(self, context: AbstractAsyncContextManager[Response], response: Response) -> None:
-        self._context = context
-        self._response = response
-        self.status = response.status
-        self.content_type = response.get_header("content-type") or ""
+    def __init__(self, upstream: Upstream, origin: _Origin, wire: Wire) -> None:
+        self._upstream = upstream
+        self._origin = origin
+        self._wire = wire
+        self.status = wire.status
+        self.headers = wire.headers
+        self.content_type = wire.headers.get("content-type", "")
 
-    async def close(self) -> None:
-        """Gives the connection back when the answer was read to its end, and cancels the rest of it otherwise."""
-        await self._context.__aexit__(None, None, None)
+    def close(self, *, ended: bool = False) -> None:
+        """Gives the connection back when the answer was read to its end, and closes it otherwise. With `ended` all that
+        matters was read, and what is left of the body is waited for apart from the call."""
+        wire = self._wire
+        if wire.complete:
+            self._upstream.keep(self._origin, wire)
+        elif ended:
+            wire.follow_no_more(self._keep)
+            asyncio.get_running_loop().call_later(_TAIL_S, self._give_up)
+        else:
+            wire.abort()
+
+    def _keep(self, wire: Wire) -> None:
+        self._upstream.keep(self._origin, wire)
+
+    def _give_up(self) -> None:
+        if self._wire.on_end == self._keep:
+            self._wire.abort()
 
     async def read_chunk(self) -> bytes | None:
-        """The next piece, None at the end. Raises UpstreamError when the connection breaks."""
-        try:
-            chunk = await self._response.body_reader.read_chunk()
-        except PyreqwestError as error:
-            raise _told_apart(error) from error
-        return None if chunk is None else bytes(chunk)
+        """What has come since, None at the end. Raises UpstreamError when the connection breaks."""
+        return await self._wire.read()
 
     async def read_whole(self) -> UpstreamReply:
-        """The rest as one answer, for refusals and for servers that do not stream."""
-        try:
-            body = await _read_whole(self._response)
-        except PyreqwestError as error:
-            raise _told_apart(error) from error
-        return _reply(self._response, body)
+        """The rest as one answer."""
+        pieces: list[bytes] = []
+        size = 0
+        while (piece := await self._wire.read()) is not None:
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_REPLY_BYTES:
+                raise _too_long()
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return UpstreamReply(self.status, self.headers, self.content_type, body)
 
 
-async def _read_whole(response: Response) -> bytes:
-    length = response.get_header("content-length")
-    if length is not None and length.isdecimal():
-        if int(length) > MAX_REPLY_BYTES:
-            raise _too_long()
-        return bytes(await response.bytes())
-    pieces: list[bytes] = []
-    size = 0
-    while (chunk := await response.body_reader.read_chunk()) is not None:
-        pieces.append(bytes(chunk))
-        size += len(pieces[-1])
-        if size > MAX_REPLY_BYTES:
-            raise _too_long()
-    return b"".join(pieces)
-
-
-def _reply(response: Response, body: bytes) -> UpstreamReply:
-    headers = dict(response.headers) if response.status >= 300 else {}
-    return UpstreamReply(response.status, headers, response.get_header("content-type") or "", body)
+def _head(place: _Place, request: UpstreamRequest) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    if lines.count("\n") != len(request.headers) or lines.count("\r") != len(request.headers):
+        raise UpstreamError("A header of the connection holds a line break; correct it in the connection's options.")
+    length = f"content-length: {len(request.body)}\r\n" if request.body or request.method == "POST" else ""
+    return f"{place.head}{lines}{length}\r\n".encode()
 
 
 def _too_long() -> UpstreamError:
     return UpstreamError(f"The provider's answer is larger than {MAX_REPLY_BYTES >> 20} MiB.")
-
-
-def _told_apart(error: PyreqwestError) -> UpstreamError:
-    """The library's text may hold the URL, and a URL a secret: only its kind is told."""
-    if isinstance(error, ConnectTimeoutError):
-        return UpstreamTimeout("The provider could not be reached in time (connect timeout).", code="upstream_timeout")
-    if isinstance(error, RequestTimeoutError):
-        return UpstreamTimeout("The provider did not answer in time.", code="upstream_timeout")
-    if isinstance(error, ConnectError):
-        return UpstreamError("The provider cannot be reached: its address refuses connections or is not known.")
-    return UpstreamError("The connection to the provider broke before its answer was complete.")
