@@ -87,4 +87,4 @@ def protobuf(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> 
         }
         known["attributes"] = key_values(known.get("attributes", {}))
         of_scope.spans.add(**known)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -195,8 +195,15 @@ JSON_TREES = st.recursive(
                     "value",
                     "status",
                     "scope",
+                    "stringValue",
+                    "arrayValue",
+                    "values",
+                    "startTimeUnixNano",
+                    "events",
+                    "links",
+                    "resource",
+                    "kind",
                 ]
-                + ["stringValue", "arrayValue", "values", "startTimeUnixNano", "events", "links", "resource", "kind"]
             ),
             inner,
             max_size=5,

@@ -4,7 +4,8 @@
 `trace_times` says when a trace was, so that a trace is found by its id without looking through all times. Its rows
 merge by minimum and maximum: writing one again changes nothing. `span_logs` keeps the log records that belong to spans.
 
-Texts that lists show are kept in short beside the whole ones, which only the page of one span reads.
+Texts that lists show are kept in short beside the whole ones, which only the page of one span reads. Texts are packed
+tightly; the numbers that metrics add up are packed so that unpacking costs little.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 TOKENS = ("input", "cache_read", "cache_write", "input_audio", "output", "reasoning", "output_audio")
 
-_TOKEN_COLUMNS = ",\n".join(f"tokens_{name} UInt32 CODEC(T64, ZSTD(1))" for name in TOKENS)
+_TOKEN_COLUMNS = ",\n".join(f"tokens_{name} UInt32 CODEC(T64, LZ4)" for name in TOKENS)
 
 MIGRATIONS: Sequence[tuple[str, str]] = [
     (
@@ -28,8 +29,8 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
             trace_name LowCardinality(String),
             kind LowCardinality(String),
             source LowCardinality(String),
-            start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-            duration_ns UInt64 CODEC(T64, ZSTD(1)),
+            start DateTime64(9, 'UTC') CODEC(Delta, LZ4),
+            duration_ns UInt64 CODEC(T64, LZ4),
             is_root Bool,
             status LowCardinality(String) DEFAULT 'unset',
             status_message String CODEC(ZSTD(1)),
@@ -63,12 +64,12 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
             documents String CODEC(ZSTD(1)),
             usage_known Bool,
             {_TOKEN_COLUMNS},
-            tokens_total UInt32 CODEC(T64, ZSTD(1)),
+            tokens_total UInt32 CODEC(T64, LZ4),
             usage_extra String CODEC(ZSTD(1)),
-            cost_nano Nullable(Int64) CODEC(ZSTD(1)),
+            cost_nano Nullable(Int64) CODEC(LZ4),
             cost_source LowCardinality(String),
             cost_details String CODEC(ZSTD(1)),
-            ttft_ns Nullable(UInt64) CODEC(ZSTD(1)),
+            ttft_ns Nullable(UInt64) CODEC(LZ4),
             attempts UInt16,
             cache_status LowCardinality(String),
             api_key_id LowCardinality(String),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+import msgspec
 import orjson
 
 from octavo_server.stores.telemetry import QueryFailed, QueryRefused, Telemetry
@@ -177,6 +178,8 @@ class SpanWriter:
             if mine is None or theirs is None:
                 continue
             old = theirs.seen.trace_id
+            if call.content_hash and old != client.trace_id:
+                known.append(msgspec.structs.replace(call))
             gone.update(one.content_hash for one in known if (one.trace_id, one.span_id) == (old, call.span_id))
             del batch[old, call.span_id]
             theirs.seen.trace_id, theirs.seen.parent_span_id = client.trace_id, client.span_id
