@@ -176,6 +176,7 @@ params = xllamacpp.CommonParams()
 params.model.path = str(next(pathlib.Path(folder).glob("*.gguf")))
 params.port, params.n_parallel, params.n_ctx, params.verbosity = 0, 2, 8192, -1
 params.model_alias = {"smollm2"}
+params.cpuparams.n_threads, params.cpuparams.poll = 1, 0  # as local_model.py: more wait for each other on busy cores
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
 sys.stdin.read()
