@@ -151,7 +151,9 @@ class Upstream:
             raise UpstreamError("The connection's base URL is no http:// or https:// address.")
         tls = parts.scheme == "https"
         host = parts.netloc.rpartition("@")[2]
-        target = quote(parts.path or "/", safe=_URL_SAFE) + ("?" + quote(parts.query, safe=_URL_SAFE)) * bool(parts.query)
+        target = quote(parts.path or "/", safe=_URL_SAFE) + ("?" + quote(parts.query, safe=_URL_SAFE)) * bool(
+            parts.query
+        )
         place = _Place(
             _Origin(parts.hostname, parts.port or (443 if tls else 80), tls),
             f"{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: octavo\r\naccept-encoding: identity\r\n",
