@@ -100,7 +100,8 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
         PARTITION BY toYYYYMM(start)
         ORDER BY (project_id, start, trace_id)
         TTL toDateTime(start) + toIntervalDay(retention_days)
-        SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 4096
+        SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 4096,
+            min_bytes_for_wide_part = 67108864
         """,
     ),
     (
