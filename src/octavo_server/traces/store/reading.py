@@ -84,6 +84,11 @@ class Scope:
     search: str = ""
     condition: Condition = field(default_factory=lambda: Condition("1", {}))
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether more has to be read than is found."""
+        return bool(self.search or self.environment or self.condition.params)
+
     def where(self) -> tuple[str, dict[str, Any]]:
         """The WHERE clause and its parameters."""
         parts = ["project_id = {project:String}", self.condition.sql]
@@ -109,9 +114,9 @@ class Scope:
         return " AND ".join(parts), params
 
 
-# A result's column may have the name of the column it is made of.
-_BY_COLUMN = {"prefer_column_name_to_alias": 1}
-
+# A result's column may have the name of the column it is made of. What reads little is done before threads have met.
+_BY_COLUMN = "SETTINGS prefer_column_name_to_alias = 1, max_threads = 1"
+_SMALL = "SETTINGS max_threads = 1"
 
 _WITHIN = "start >= {range_first:DateTime64(9, 'UTC')} AND start <= {range_last:DateTime64(9, 'UTC')}"
 
@@ -152,12 +157,12 @@ class SpanStore:
         found = await self._newest_traces(scope, limit, before)
         if not found:
             return []
-        times = await self._times(scope.project_id, [trace_id for trace_id, _ in found])
+        ids = [trace_id for trace_id, _ in found]
+        times = await self._times(scope.project_id, ids)
         rows = await self._telemetry.query(
             f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}} AND {_WITHIN}"  # noqa: S608
-            " AND trace_id IN {ids:Array(String)} GROUP BY trace_id",
-            {"project": scope.project_id, "ids": [trace_id for trace_id, _ in found], **_range(times.values())},
-            settings=_BY_COLUMN,
+            f" AND trace_id IN {{ids:Array(String)}} GROUP BY trace_id {_BY_COLUMN}",
+            {"project": scope.project_id, "ids": ids, **_range(times.values())},
         )
         by_id = {row["trace_id"]: row for row in rows}
         return [{**by_id[trace_id], "position": at} for trace_id, at in found if trace_id in by_id]
@@ -172,7 +177,7 @@ class SpanStore:
         for look in (20 * limit, 400 * limit):
             rows = await self._telemetry.query(
                 f"SELECT trace_id, start FROM spans WHERE {where}"  # noqa: S608
-                " ORDER BY start DESC, trace_id DESC LIMIT {look:UInt32}",
+                f" ORDER BY start DESC, trace_id DESC LIMIT {{look:UInt32}} {'' if scope.is_narrow else _SMALL}",
                 {**params, "look": look},
             )
             seen: dict[str, str] = {row["trace_id"]: row["start"] for row in rows}
@@ -225,8 +230,8 @@ class SpanStore:
 
     async def _times(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, Times]:
         rows = await self._telemetry.query(
-            "SELECT trace_id, min(first) AS first_start, max(last) AS last_start FROM trace_times"
-            " WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)} GROUP BY trace_id",
+            "SELECT trace_id, min(first) AS first_start, max(last) AS last_start FROM trace_times"  # noqa: S608
+            f" WHERE project_id = {{project:String}} AND trace_id IN {{ids:Array(String)}} GROUP BY trace_id {_SMALL}",
             {"project": project_id, "ids": trace_ids},
         )
         return {row["trace_id"]: Times(row["trace_id"], row["first_start"], row["last_start"]) for row in rows}
@@ -250,9 +255,8 @@ class SpanStore:
         """One trace's summary."""
         rows = await self._telemetry.query(
             f"SELECT {_SUMMARY} FROM spans WHERE project_id = {{project:String}} AND {_WITHIN}"  # noqa: S608
-            " AND trace_id = {id:String} GROUP BY trace_id",
+            f" AND trace_id = {{id:String}} GROUP BY trace_id {_BY_COLUMN}",
             {"project": project_id, "id": times.trace_id, **_range([times])},
-            settings=_BY_COLUMN,
         )
         return rows[0] if rows else None
 

@@ -117,7 +117,7 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
         ) ENGINE = AggregatingMergeTree
         ORDER BY (project_id, trace_id)
         TTL toDateTime(last) + toIntervalDay(retention_days)
-        SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 1024
+        SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 256
         """,
     ),
     (
