@@ -325,6 +325,22 @@ async def test_attributes_come_back_as_they_were_sent(room: Room) -> None:
     assert (row["input"], row["output"]) == ("in", "out")
 
 
+async def test_a_span_that_says_nothing_of_itself_is_a_plain_one(room: Room) -> None:
+    await room.send(llm(1, attributes={}))
+
+    row = await room.traces.read_span(PROJECT, span_id(1).hex(), "")
+    said = (
+        row["kind"],
+        row["source"],
+        row["status"],
+        row["level"],
+        row["environment"],
+        row["captured"],
+        row["counted"],
+    )
+    assert said == ("span", "otlp", "unset", "DEFAULT", "default", "full", True)
+
+
 async def test_a_body_that_cannot_be_read_again_is_refused_and_counted(room: Room) -> None:
     assert await room._store(SPANS_KIND, b"\xff\xff", 3) == (0, 3)
 
