@@ -10,9 +10,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-
-from octavo_server.traces.model import CaptureMode
-from tests.integration.gateway_server import (
+from gateway_server import (
     SECRET,
     UPSTREAM_SECRET,
     GatewayServer,
@@ -20,6 +18,8 @@ from tests.integration.gateway_server import (
     chat_answer,
     chat_events,
 )
+
+from octavo_server.traces.model import CaptureMode
 
 MESSAGES: Any = [{"role": "user", "content": "Say hello."}]
 

@@ -12,10 +12,10 @@ import httpx
 import orjson
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-from octavo_server.http.wiring import Server
 from tests.integration.http_server import client_of, log_in, make_key, make_project, running, settings_of
 from tests.unit.traces.spans import protobuf
+
+from octavo_server.http.wiring import Server
 
 PROTOBUF = "application/x-protobuf"
 PATHS = ["/v1/traces", "/api/public/otel/v1/traces"]

@@ -42,15 +42,18 @@ _Groups = dict[str, dict[str, JSON]]
 class _Place:
     """Where an attribute goes: to fields, each with a rank, or into a group under the rest of its name."""
 
-    __slots__ = ("content", "fields", "group", "rest")
+    __slots__ = ("content", "fields", "group", "rest", "rivals")
 
     def __init__(self, name: str) -> None:
         self.fields = _EXACT.get(name, ())
         self.group, self.rest = "", ""
+        self.rivals: tuple[str, ...] = ()  # names that mean the same in a dialect that goes before this one
         if not self.fields or name.startswith(_ALWAYS_GROUPED):
             for prefix, group in _PREFIXES:
                 if name.startswith(prefix):
                     self.group, self.rest = group, name[len(prefix) :]
+                    prefixes = dialects.GROUPS[group]
+                    self.rivals = tuple(before + self.rest for before in prefixes[: prefixes.index(prefix)])
                     break
         self.content = any(field in dialects.CONTENT for field, _ in self.fields) or self.group in dialects.CONTENT
 
@@ -189,8 +192,10 @@ class Mapper:
         places = self._places
         for name, value in attributes.items():
             place = places.get(name) or self._place(name)
-            if place.group:
-                groups.setdefault(place.group, {})[place.rest] = value
+            if place.group and not any(rival in attributes for rival in place.rivals):
+                group = groups.setdefault(place.group, {})
+                if penalty == 0 or place.rest not in group:
+                    group[place.rest] = value
             if place.fields and value is not None and value != "":
                 for field, rank in place.fields:
                     best = found.get(field)

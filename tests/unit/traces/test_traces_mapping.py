@@ -346,6 +346,13 @@ def test_mapping_loses_no_attribute_and_knows_no_order(attributes: dict[str, Any
     msgspec.json.encode(span)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_where_two_dialects_say_one_parameter_the_first_of_them_counts(backwards: bool) -> None:
+    said = [("gen_ai.request.temperature", 0.1), ("ai.settings.temperature", 0.9)]
+
+    assert mapped(dict(reversed(said) if backwards else said)).parameters == {"temperature": 0.1}
+
+
 def test_one_call_has_one_digest_in_every_dialect() -> None:
     said = [
         [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}],
