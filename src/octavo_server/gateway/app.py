@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,12 +15,14 @@ from octavo_server.core.ids import new_id
 from octavo_server.costs.model import glob_matches, is_glob
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.edge.access import Permission
-from octavo_server.gateway.pipeline import ENDPOINTS, Pipeline, Tables
+from octavo_server.gateway.calling import Caller
+from octavo_server.gateway.passage import Tables
+from octavo_server.gateway.pipeline import ENDPOINTS, Pipeline
 from octavo_server.gateway.problems import Problem, problem_of_error, render
 from octavo_server.gateway.providers.base import CHAT
 from octavo_server.gateway.recording import Recorder
 from octavo_server.gateway.reply import ClientGone, Reply, Watch
-from octavo_server.gateway.request import read_call
+from octavo_server.gateway.request import read_call, unread_call
 from octavo_server.gateway.snapshot import SnapshotHolder
 from octavo_server.gateway.upstream import Upstream
 from octavo_server.governance.model import KeyGrant
@@ -43,7 +46,7 @@ class Gateway:
         max_body_bytes: int,
         max_in_flight: int = 2000,
         shipped: ShippedTable | None = None,
-        pipeline: Pipeline | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._snapshots = snapshots
         self._clock = clock
@@ -52,7 +55,7 @@ class Gateway:
         self._watch = Watch()
         self._shipped = shipped or ShippedTable()
         self._tables = Tables(snapshots.current, self._shipped)
-        self._pipeline = pipeline or Pipeline(upstream=upstream, recorder=recorder, clock=clock)
+        self._pipeline = Pipeline(caller=Caller(upstream, clock, sleep=sleep), recorder=recorder, clock=clock)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         await self.serve(scope["path"], None, scope, receive, send)
@@ -83,12 +86,18 @@ class Gateway:
                 return
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"{scope['method'][:10]} {path} is not served; use POST.")
+        except OctavoError as error:
+            await _answer_problem(reply, problem_of_error(error), endpoint or CHAT, request_id)
+            return
+        body = b""
+        try:
             body = await reply.read_body(headers, self._max_body)
             call = read_call(endpoint, body, headers)
         except ClientGone:
             return
         except OctavoError as error:
-            await _answer_problem(reply, problem_of_error(error), endpoint or CHAT, request_id)
+            unread = unread_call(endpoint, body, headers)
+            await self._pipeline.reject(unread, error, grant, tables, reply, request_id)
             return
         await self._pipeline.run(call, grant, tables, reply, request_id)
 

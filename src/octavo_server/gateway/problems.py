@@ -36,6 +36,15 @@ class Problem(NamedTuple):
     retryable: bool = False
 
 
+INTERNAL = Problem(
+    500,
+    "Octavo failed on this call; its log says why, under the request id.",
+    "api_error",
+    "internal_error",
+    "internal",
+)
+
+
 def problem_of_error(error: OctavoError) -> Problem:
     """One of our own errors."""
     return Problem(

@@ -110,7 +110,8 @@ class Reply:
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """A piece of a streamed answer."""
-        await self._stop_keep_alive()
+        if self._head is not None or self._alive is not None:
+            await self._stop_keep_alive()
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     def keep_alive(self, headers: Callable[[], Headers]) -> None:

@@ -13,11 +13,13 @@ import orjson
 from octavo_server.core.digest import JSON
 from octavo_server.core.errors import Invalid
 from octavo_server.core.ids import new_trace_id
+from octavo_server.gateway import splice
 from octavo_server.gateway.providers.base import CHAT, COMPLETIONS, RESPONSES
 
 _RECORDED_HEADERS = frozenset({"user-agent", "anthropic-version", "openai-beta", "anthropic-beta"})
 _RECORDED_PREFIXES = ("x-stainless-",)
 _MAX_CONTEXT_CHARS = 1000
+_MAX_UNREAD = 64 << 10
 _BAGGAGE = {
     "langfuse_user_id": "user_id",
     "langfuse_session_id": "session_id",
@@ -31,7 +33,7 @@ _STREAMS = frozenset({CHAT, COMPLETIONS})
 
 @dataclass(slots=True, kw_only=True)
 class ClientCall:
-    """One call as the client made it. `raw` is empty when `body` was edited (Octavo's own field taken out)."""
+    """One call as the client made it, Octavo's own field taken out of `raw` and `body`."""
 
     endpoint: str
     raw: bytes
@@ -67,7 +69,7 @@ def read_call(endpoint: str, raw: bytes, headers: Mapping[str, str]) -> ClientCa
     _from_headers(context, headers)
     if "octavo" in body:
         _from_octavo(context, body.pop("octavo"))
-        raw = b""
+        raw = splice.without(raw, "octavo")
     trace_id, parent = _trace(headers.get("traceparent"))
     return ClientCall(
         endpoint=endpoint,
@@ -81,6 +83,23 @@ def read_call(endpoint: str, raw: bytes, headers: Mapping[str, str]) -> ClientCa
         trace_id=trace_id,
         parent_span_id=parent,
         context=context,
+    )
+
+
+def unread_call(endpoint: str, raw: bytes, headers: Mapping[str, str]) -> ClientCall:
+    """What can be recorded of a request that is no call."""
+    trace_id, parent = _trace(headers.get("traceparent"))
+    return ClientCall(
+        endpoint=endpoint,
+        raw=b"",
+        sent=raw[:_MAX_UNREAD],
+        body={},
+        model="",
+        stream=False,
+        wants_usage=True,
+        headers=headers,
+        trace_id=trace_id,
+        parent_span_id=parent,
     )
 
 

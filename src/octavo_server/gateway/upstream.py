@@ -165,9 +165,9 @@ class Upstream:
 
 
 class UpstreamStream:
-    """The head of an answer and the rest of it, piece by piece."""
+    """The head of an answer and the rest of it, piece by piece: `read_chunk` is `Wire.read`."""
 
-    __slots__ = ("_origin", "_upstream", "_wire", "content_type", "headers", "status")
+    __slots__ = ("_origin", "_upstream", "_wire", "content_type", "headers", "read_chunk", "status")
 
     def __init__(self, upstream: Upstream, origin: _Origin, wire: Wire) -> None:
         self._upstream = upstream
@@ -176,6 +176,7 @@ class UpstreamStream:
         self.status = wire.status
         self.headers = wire.headers
         self.content_type = wire.headers.get("content-type", "")
+        self.read_chunk = wire.read
 
     def close(self, *, ended: bool = False) -> None:
         """Gives the connection back when the answer was read to its end, and closes it otherwise. With `ended` all that
@@ -195,10 +196,6 @@ class UpstreamStream:
     def _give_up(self) -> None:
         if self._wire.on_end == self._keep:
             self._wire.abort()
-
-    async def read_chunk(self) -> bytes | None:
-        """What has come since, None at the end. Raises UpstreamError when the connection breaks."""
-        return await self._wire.read()
 
     async def read_whole(self) -> UpstreamReply:
         """The rest as one answer."""

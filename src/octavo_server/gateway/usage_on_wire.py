@@ -29,12 +29,11 @@ def with_cost(body: bytes, cost_nano: int | None) -> bytes:
     """The body with `cost` inside its usage object, every other byte as it was."""
     if cost_nano is None:
         return body
-    found = _USAGE.findall(body)
-    if len(found) != 1:
-        return body if not found else _rewritten(body, cost_nano)
     match = _USAGE.search(body)
     if match is None:
         return body
+    if _USAGE.search(body, match.end()) is not None:
+        return _rewritten(body, cost_nano)
     at = body.index(b"{", match.start()) + 1
     comma = b"" if match.group(1) is not None else b","
     return body[:at] + b'"cost":' + cost_text(cost_nano).encode() + comma + body[at:]
@@ -59,6 +58,10 @@ class UsageMover:
 
     def __init__(self) -> None:
         self._held: list[StreamEvent] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._held
 
     def feed(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         """What may be sent now."""
