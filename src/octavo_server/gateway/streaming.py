@@ -13,7 +13,8 @@ from octavo_server.gateway.upstream import UpstreamStream
 from octavo_server.gateway.usage_on_wire import UsageMover, with_cost
 
 _WITH_USAGE = frozenset({"finish", "usage", "done"})
-_NOTABLE = re.compile(rb'"finish_reason":\s*"|"usage":\s*\{|"error":\s*[{"]|\[DONE\]')
+_NOTABLE = re.compile(rb'"(?:finish_reason"\s*:\s*"|usage"\s*:\s*\{|error"\s*:\s*[{"])')
+_DONE = b"[DONE]"
 """What can make a chat event more than one more piece of text; inside a JSON string its quotes would be escaped."""
 
 
@@ -69,6 +70,7 @@ class Relay:
             and self._passage.first_token_ns != 0
             and (self._mover is None or self._mover.is_empty)
             and chunk.endswith(b"\n\n")
+            and _DONE not in chunk
             and _NOTABLE.search(chunk) is None
         )
 
