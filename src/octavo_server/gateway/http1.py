@@ -4,7 +4,6 @@ closes its connection, so that a provider stops working for nobody (see docs/adr
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Callable
 
@@ -35,7 +34,6 @@ class Wire(asyncio.Protocol):
         "_parts",
         "_paused",
         "_size",
-        "_socket",
         "_waiter",
         "complete",
         "headers",
@@ -51,7 +49,6 @@ class Wire(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.on_end: Callable[[Wire], None] | None = None
         self.idle_since = 0.0
-        self._socket = -1
         self._error: Broken | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._reset()
@@ -79,21 +76,9 @@ class Wire(asyncio.Protocol):
     async def begin(self, head: bytes, body: bytes) -> None:
         """Sends a request and waits for the head of its answer: `status` and `headers`. Raises Broken."""
         self._reset()
-        self._send(head + body if body else head)
+        self.transport.writelines((head, body) if body else (head,))
         while not self.status:
             await self._more()
-
-    def _send(self, data: bytes) -> None:
-        """Writes at once and, where nothing has to be encrypted, without the interpreter's lock: the kernel delivers
-        to the provider meanwhile, and the transport would do both at the end of the loop's turn, holding the lock."""
-        sent = 0
-        if self._socket >= 0 and not self.transport.is_closing():
-            try:
-                sent = os.write(self._socket, data)
-            except OSError:
-                pass  # the buffer is full, or the connection is gone: the transport knows what to do
-        if sent < len(data):
-            self.transport.write(data[sent:] if sent else data)
 
     async def read(self) -> bytes | None:
         """All that has come of the body since the last time, waiting for it if need be; None at its end. Raises
@@ -138,8 +123,6 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
-        if transport.get_extra_info("sslcontext") is None:
-            self._socket = transport.get_extra_info("socket").fileno()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._error is None:
