@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from gateway_server import (
@@ -230,6 +231,7 @@ def test_an_upstream_that_hangs_is_504(gateway: GatewayServer) -> None:
 
     assert answer.status_code == 504
     assert gateway.records.next().error_class == "timeout"
+    assert gateway.models.hung_up.wait(5)
 
 
 def test_a_stream_that_does_not_begin_is_left_for_the_next(gateway: GatewayServer) -> None:
@@ -258,6 +260,25 @@ def test_half_a_stream_does_not_look_whole(gateway: GatewayServer, client: opena
     record = gateway.records.next()
 
     assert record.error_class == "upstream"
+
+
+def test_a_client_that_goes_away_ends_the_call_upstream(gateway: GatewayServer) -> None:
+    def slowly(handler: Any) -> None:
+        handler.begin_stream()
+        for event in chat_events("Hello")[:2]:
+            handler.piece(event)
+        handler.hang()
+
+    gateway.models.scripts = [slowly]
+    body = {"model": "solo-1", "messages": MESSAGES, "stream": True}
+    headers = {"authorization": f"Bearer {SECRET}"}
+    with httpx.stream("POST", f"{gateway.url}/chat/completions", json=body, headers=headers, timeout=10) as answer:
+        next(answer.iter_bytes())
+
+    assert gateway.models.hung_up.wait(5)
+    record = gateway.records.next()
+    assert (record.status_code, record.error_class) == (499, "cancelled")
+    assert b"Hello" in record.response
 
 
 @pytest.mark.parametrize(
