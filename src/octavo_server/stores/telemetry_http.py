@@ -241,6 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Type", "text/plain; charset=UTF-8")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")  # said, so that no client sends its next request here
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()

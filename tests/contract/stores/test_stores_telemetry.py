@@ -240,6 +240,7 @@ async def test_the_server_speaks_clickhouses_protocol(telemetry_server: Telemetr
         assert (unknown.status_code, unknown.headers["x-clickhouse-exception-code"]) == (404, "115")
         rubbish = await http.post("/", content=b"not gzip", headers={"content-encoding": "gzip"})
         assert rubbish.headers["x-clickhouse-exception-code"] == "27"
+        assert rubbish.headers["connection"] == "close"  # or the next request may meet a closed connection
         refused = await http.post("/", content="SELECT 1", auth=httpx.BasicAuth("default", ""))
         assert (refused.status_code, refused.headers["x-clickhouse-exception-code"]) == (403, "516")
 
