@@ -60,6 +60,7 @@ class Passage:
     cost_nano: int | None = None
     kept: list[bytes] = field(default_factory=list)
     kept_bytes: int = 0
+    recorded: bool = False  # its record is with the recorder
 
     def keep(self, data: bytes) -> None:
         """Keeps a piece of the answer for the record, up to a bound."""

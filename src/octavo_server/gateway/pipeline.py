@@ -28,7 +28,7 @@ from octavo_server.gateway.providers.base import (
     Failure,
 )
 from octavo_server.gateway.providers.failures import error_event
-from octavo_server.gateway.recording import Recorder, keep
+from octavo_server.gateway.recording import Recorder, kept
 from octavo_server.gateway.reply import Reply
 from octavo_server.gateway.request import ClientCall
 from octavo_server.gateway.streaming import Relay
@@ -174,8 +174,20 @@ class Pipeline:
         await passage.reply.send(problem.status, headers + passage.common_headers(), body)
 
     async def _record(self, passage: Passage, status: int, error_class: str = "", error_message: str = "") -> None:
+        """Hands the record over, once; when this returns it is as safe as the recorder promises."""
+        if passage.recorded:
+            return  # the client went away while its record was being written
+        passage.reply.limit(_TOTAL, None)  # that bounds the provider, which has done its part
         record = passage.record(self._clock, status, error_class, error_message)
-        await keep(self._recorder, record, passage.project, passage.tables.masks.get(passage.project.id))
+        record = await kept(record, passage.project, passage.tables.masks.get(passage.project.id))
+        pending = self._recorder.record(record)
+        passage.recorded = True
+        if pending is not None:
+            try:
+                await pending
+            except OctavoError:
+                passage.recorded = False
+                raise
 
     async def _record_refusal(self, passage: Passage, status: int, problem: Problem) -> None:
         """A refusal is given even when it cannot be recorded: that may be what is refused."""

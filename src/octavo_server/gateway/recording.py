@@ -61,14 +61,16 @@ class Masks:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
             return self.text(raw.decode("utf-8", "replace")).encode()
-        return orjson.dumps(self.value(value))
+        try:
+            return orjson.dumps(self.value(value))
+        except (RecursionError, orjson.JSONEncodeError):
+            return orjson.dumps(MASK)  # nested too deeply to look through: rather nothing than something unmasked
 
     def call(self, call: GatewayCall) -> GatewayCall:
         """The record with everything masked that a client or a provider wrote into it."""
         response = call.response
         if response and call.streaming and not response.startswith(b"{"):
-            whole = span_of_call(call).output
-            response = orjson.dumps({"output": _value(whole)})
+            response = self._put_together(call)
         return msgspec.structs.replace(
             call,
             request=self.body(call.request),
@@ -78,21 +80,26 @@ class Masks:
             request_headers=self.value(call.request_headers),
         )
 
+    def _put_together(self, call: GatewayCall) -> bytes:
+        """A stream's whole output, as a body."""
+        try:
+            whole = span_of_call(msgspec.structs.replace(call, request=b"")).output
+            return orjson.dumps({"output": _value(whole)})
+        except (RecursionError, orjson.JSONEncodeError):
+            return orjson.dumps(MASK)
 
-async def keep(recorder: Recorder, call: GatewayCall, project: Project, masks: Masks | None) -> None:
-    """Hands over what the project wants kept. When this returns the record is as safe as the recorder promises."""
+
+async def kept(call: GatewayCall, project: Project, masks: Masks | None) -> GatewayCall:
+    """What the project wants kept of a call."""
     if project.capture is not CaptureMode.FULL:
         call = msgspec.structs.replace(call, request=b"", response=b"")
     if project.capture is CaptureMode.NONE:
         call = msgspec.structs.replace(call, context={}, request_headers={}, error_message="")
     if masks is not None:
         if len(call.request) + len(call.response) > _LARGE:
-            call = await asyncio.to_thread(masks.call, call)
-        else:
-            call = masks.call(call)
-    pending = recorder.record(call)
-    if pending is not None:
-        await pending
+            return await asyncio.to_thread(masks.call, call)
+        return masks.call(call)
+    return call
 
 
 def _value(text: str) -> Any:

@@ -20,6 +20,7 @@ _RECORDED_HEADERS = frozenset({"user-agent", "anthropic-version", "openai-beta",
 _RECORDED_PREFIXES = ("x-stainless-",)
 _MAX_CONTEXT_CHARS = 1000
 _MAX_UNREAD = 64 << 10
+_MAX_METADATA_LEVELS = 32
 _BAGGAGE = {
     "langfuse_user_id": "user_id",
     "langfuse_session_id": "session_id",
@@ -70,6 +71,8 @@ def read_call(endpoint: str, raw: bytes, headers: Mapping[str, str]) -> ClientCa
     if "octavo" in body:
         _from_octavo(context, body.pop("octavo"))
         raw = splice.without(raw, "octavo")
+    if "metadata" in context and _is_deeper(context["metadata"], _MAX_METADATA_LEVELS):
+        raise Invalid(f"`metadata` is nested more than {_MAX_METADATA_LEVELS} levels deep.", param="metadata")
     trace_id, parent = _trace(headers.get("traceparent"))
     return ClientCall(
         endpoint=endpoint,
@@ -185,6 +188,13 @@ def _from_octavo(context: dict[str, JSON], asked: Any) -> None:
         if not isinstance(metadata, dict):
             raise Invalid("`octavo.metadata` has to be an object.", param="octavo.metadata")
         context["metadata"] = {**_as_object(context.get("metadata")), **metadata}
+
+
+def _is_deeper(value: JSON, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _as_object(value: JSON) -> dict[str, JSON]:

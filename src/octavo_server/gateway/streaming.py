@@ -14,8 +14,8 @@ from octavo_server.gateway.usage_on_wire import UsageMover, with_cost
 
 _WITH_USAGE = frozenset({"finish", "usage", "done"})
 _NOTABLE = re.compile(rb'"(?:finish_reason"\s*:\s*"|usage"\s*:\s*\{|error"\s*:\s*[{"])')
-_DONE = b"[DONE]"
 """What can make a chat event more than one more piece of text; inside a JSON string its quotes would be escaped."""
+_DONE = b"[DONE]"
 
 
 class Relay:
@@ -82,6 +82,8 @@ class Relay:
         passage = self._passage
         if not passage.first_token_ns and any(event.kind == "content" for event in events):
             passage.first_token_ns = self._clock.now_ns()
+        if self._stream.failure is not None:
+            events = [self._without_secret(event) for event in events]
         if passage.facts.usage is None:
             return events[0].data if len(events) == 1 else b"".join([event.data for event in events])
         pieces = []
@@ -92,3 +94,8 @@ class Relay:
                 data = with_cost(data, passage.cost_nano)
             pieces.append(data)
         return b"".join(pieces)
+
+    def _without_secret(self, event: StreamEvent) -> StreamEvent:
+        """A provider that refuses in its stream may quote the credentials it was sent."""
+        secret = self._passage.hop.connection.secret if self._passage.hop is not None else ""
+        return event._replace(data=event.data.replace(secret.encode(), b"[secret]")) if secret else event

@@ -52,6 +52,8 @@ class Upstream:
         self._idle: dict[_Origin, list[Wire]] = {}
         self._places: dict[tuple[str, str], _Place] = {}
         self._sweep: asyncio.TimerHandle | None = None
+        self.ending: set[Wire] = set()
+        """Connections whose last bytes are awaited by nobody's call."""
 
     async def close(self) -> None:
         if self._sweep is not None:
@@ -60,6 +62,9 @@ class Upstream:
             for wire in wires:
                 wire.abort()
         self._idle.clear()
+        for wire in self.ending:
+            wire.abort()
+        self.ending.clear()
 
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
         """The whole answer, whatever its status, within the total timeout. Raises UpstreamTimeout or UpstreamError."""
@@ -185,16 +190,19 @@ class UpstreamStream:
         if wire.complete:
             self._upstream.keep(self._origin, wire)
         elif ended:
+            self._upstream.ending.add(wire)
             wire.follow_no_more(self._keep)
             asyncio.get_running_loop().call_later(_TAIL_S, self._give_up)
         else:
             wire.abort()
 
     def _keep(self, wire: Wire) -> None:
+        self._upstream.ending.discard(wire)
         self._upstream.keep(self._origin, wire)
 
     def _give_up(self) -> None:
         if self._wire.on_end == self._keep:
+            self._upstream.ending.discard(self._wire)
             self._wire.abort()
 
     async def read_whole(self) -> UpstreamReply:
