@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -11,15 +11,15 @@ _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 def new_id(prefix: str) -> str:
     """`<prefix>_<26 characters>`: a ULID, 48 bits of milliseconds and 80 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    value = (time.time_ns() // 1_000_000) << 80 | random.getrandbits(80)
     return f"{prefix}_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def new_trace_id() -> str:
     """32 hex characters, as W3C trace context has them."""
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"
 
 
 def new_span_id() -> str:
     """16 hex characters."""
-    return os.urandom(8).hex()
+    return f"{random.getrandbits(64):016x}"
