@@ -15,8 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
-from granian.constants import Interfaces
-from granian.server.embed import Server as Granian
 
 from octavo_server.core.clock import SystemClock
 from octavo_server.costs.model import Connection, Route, Target, Timeouts
@@ -25,6 +23,7 @@ from octavo_server.gateway.app import Gateway
 from octavo_server.gateway.snapshot import Snapshot, SnapshotHolder
 from octavo_server.gateway.upstream import Upstream
 from octavo_server.governance.model import KeyGrant, Project
+from octavo_server.http.listener import Listener
 from octavo_server.traces.model import CaptureMode, GatewayCall
 
 SECRET = "sk-oct-test-secret"
@@ -158,7 +157,7 @@ class Records:
 
 
 class GatewayServer:
-    """The gateway under granian in a thread of its own."""
+    """The gateway behind its listener, in a thread of its own."""
 
     def __init__(self, models: ModelServer, spare: ModelServer) -> None:
         self.records = Records()
@@ -179,7 +178,7 @@ class GatewayServer:
             clock=SystemClock(),
             max_body_bytes=1 << 20,
         )
-        self._granian = Granian(self._app, port=self.port, interface=Interfaces.ASGI, log_enabled=False)
+        self._listener = Listener(self._gateway, "127.0.0.1", self.port)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._wait()
@@ -234,26 +233,19 @@ class GatewayServer:
         return httpx.post(self.url + path, headers=headers, timeout=15.0, **options)
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._thread.join()
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
+        self._thread.join(10)
         self._loop.close()
 
     async def _stop(self) -> None:
-        self._granian.stop()
+        await self._listener.stop(1.0)
         await self._upstream.close()
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                await send({"type": message["type"] + ".complete"})
-                if message["type"] == "lifespan.shutdown":
-                    return
-        await self._gateway(scope, receive, send)
+        self._loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._granian.serve())
+        self._loop.run_until_complete(self._listener.start())
+        self._loop.run_forever()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 10

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _run_server(words: Sequence[str]) -> None:
-    if find_spec("granian") is None:
+    if find_spec("uvicorn") is None:
         sys.stderr.write('octavo: the server is not installed here: pip install "octavo[server,local]"\n')
         sys.exit(EXIT_UNUSABLE)
     # Takes this process's place: signals and the exit code are the server's own.

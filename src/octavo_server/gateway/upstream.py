@@ -65,6 +65,7 @@ class Upstream:
         for wire in self.ending:
             wire.abort()
         self.ending.clear()
+        await asyncio.sleep(0)  # the event loop closes them in its next turn
 
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
         """The whole answer, whatever its status, within the total timeout. Raises UpstreamTimeout or UpstreamError."""

@@ -13,13 +13,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server as Granian
 
 from octavo_server.core import memory
 from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import Unavailable
+from octavo_server.http.listener import Listener
 from octavo_server.http.wiring import Server
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores.folder import hold_folder
@@ -47,43 +45,27 @@ def serve(settings: Settings, *, started: float, on_ready: Callable[[], None] | 
 
 
 async def _run(settings: Settings, server: Server, started: float, on_ready: Callable[[], None] | None) -> None:
-    granian = Granian(
-        server.front,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.auto,
-        websockets=False,
-        backlog=2048,
-        http1_settings=HTTP1Settings(header_read_timeout=15_000, keep_alive=True, max_buffer_size=256 << 10),
-        log_enabled=False,
-    )
+    listener = Listener(server.front, settings.host, settings.port)
     stopping = asyncio.Event()
     _on_signals(stopping)
     await server.start()
-    serving = asyncio.create_task(granian.serve(), name="granian")
     try:
-        if not await _announced(settings, server, started, serving, stopping):
+        await listener.start()
+        if not await _announced(settings, server, started, stopping):
             return
         if on_ready is not None:
             on_ready()
         memory.settle()
-        await _first(serving, stopping.wait())
-        if not stopping.is_set():
-            raise Unavailable("the HTTP server ended by itself; start Octavo again")
+        await stopping.wait()
     finally:
-        await server.stop(partial(_stop_listening, granian, serving))
+        await server.stop(partial(listener.stop, _STOP_S))
 
 
-async def _announced(
-    settings: Settings, server: Server, started: float, serving: asyncio.Task[None], stopping: asyncio.Event
-) -> bool:
+async def _announced(settings: Settings, server: Server, started: float, stopping: asyncio.Event) -> bool:
     """Whether the server came up; then the line that says so is printed."""
     ready = asyncio.create_task(server.wait_ready(WORKER_START_S))
-    await _first(serving, stopping.wait(), ready)
-    if serving.done():
-        serving.result()
-    if stopping.is_set() or serving.done():
+    await _first(stopping.wait(), ready)
+    if stopping.is_set():
         ready.cancel()
         return False
     for line in server.greetings:
@@ -100,16 +82,6 @@ async def _first(*waiting: Awaitable[object]) -> None:
     for task, given in zip(tasks, waiting, strict=True):
         if task is not given:
             task.cancel()
-
-
-async def _stop_listening(granian: Granian, serving: asyncio.Task[None]) -> None:
-    granian.signal_handler_interrupt()  # type: ignore[no-untyped-call]
-    try:
-        await asyncio.wait_for(serving, _STOP_S)
-    except TimeoutError:
-        log.info("open requests were cut off")
-    except Exception:
-        log.exception("the HTTP server did not stop in good order")
 
 
 def _on_signals(stopping: asyncio.Event) -> None:

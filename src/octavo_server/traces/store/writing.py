@@ -55,23 +55,31 @@ class SpanWriter:
 
     async def _write_project(self, project_id: str, drafts: list[Draft], token: str) -> int:
         batch: dict[_Key, Draft] = {(draft.seen.trace_id, draft.seen.span_id): draft for draft in drafts}
-        known = await self._known(project_id, batch)
+        others = {trace_id for (trace_id, _), draft in batch.items() if not _begins_a_trace(draft.seen)}
+        known = await self._known(project_id, {key: draft for key, draft in batch.items() if key[0] in others})
         gone: set[int] = set()
         moved = await self._join(project_id, batch, known, gone)
-        await self._count(project_id, batch, known)
+        # The gateway made up these calls' trace ids, so nothing is stored of their traces but by an earlier try of
+        # this batch, which the token of their own insert tells.
+        alone = [
+            draft for (trace_id, _), draft in batch.items() if _begins_a_trace(draft.seen) and trace_id not in others
+        ]
+        rest = {key: draft for key, draft in batch.items() if not _begins_a_trace(draft.seen) or key[0] in others}
+        await self._count(project_id, rest, known)
         stored: dict[_Key, list[Seen]] = defaultdict(list)
         for seen in known:
             stored[seen.trace_id, seen.span_id].append(seen)
         lines: list[tuple[int, int, bytes]] = []
-        for key, draft in batch.items():
+        for key, draft in rest.items():
             digest, line = draft.encoded()
             there = stored.get(key, ())
             gone.update(one.content_hash for one in there if one.content_hash != digest)
             if not any(one.content_hash == digest for one in there):
                 lines.append((draft.start_ns, digest, line))
         refused = 0
-        for part in _by_months(lines):
+        for part in (*_by_months([(draft.start_ns, *draft.encoded()) for draft in alone]), *_by_months(lines)):
             refused += await self._insert("spans", part, token)
+        batch = {**batch, **rest}
         await self._insert("trace_times", list(_times(project_id, batch.values(), moved)), token)
         if gone:
             await self._delete(project_id, gone, batch.values(), known)
@@ -79,6 +87,8 @@ class SpanWriter:
 
     async def _known(self, project_id: str, batch: Mapping[_Key, Draft]) -> list[Seen]:
         """What is stored of the traces of this batch, in the time that it spans."""
+        if not batch:
+            return []
         first = min(draft.start_ns for draft in batch.values())
         last = max(draft.seen.end_ns for draft in batch.values())
         ids = list({trace_id for trace_id, _ in batch})
@@ -127,28 +137,27 @@ class SpanWriter:
         calls = [draft.seen for draft in batch.values() if _is_lone_call(draft.seen)]
         if not clients and not calls:
             return {}
-        around = "(call_digest IN {digests:Array(UInt64)} OR (response_id != '' AND response_id IN {responses:Array(String)}))"
+        same = "(call_digest IN {digests:Array(UInt64)} OR (response_id != '' AND response_id IN {responses:Array(String)}))"
+        free = "(duplicate_of = '' OR duplicate_of IN {calls:Array(String)})"
         candidates: list[Seen] = []
         for ours, theirs, earlier in (
             (clients, "source = 'gateway' AND parent_span_id = ''", SLACK_NS),
-            (
-                calls,
-                "source != 'gateway' AND kind IN ('llm', 'embedding')"
-                " AND (duplicate_of = '' OR duplicate_of IN {calls:Array(String)})",
-                _EARLIER_NS,
-            ),
+            (calls, "source != 'gateway' AND kind IN ('llm', 'embedding')", _EARLIER_NS),
         ):
+            # Who only uses the gateway, or only instruments, need not be looked through for every thousand calls.
+            many = len(ours) > _IDS_A_QUERY
+            if many and not await self._seen(project_id, f"{theirs} LIMIT 1", {}, *_around(ours, earlier)):
+                continue
             for some in _chunks(ours, _IDS_A_QUERY):
                 candidates += await self._seen(
                     project_id,
-                    f"{theirs} AND {around}",
+                    f"{theirs} AND {same}" + (f" AND {free}" if ours is calls else ""),
                     {
                         "digests": list({one.call_digest for one in some if one.call_digest}),
                         "responses": list({one.response_id for one in some if one.response_id}),
                         "calls": [one.span_id for one in some],
                     },
-                    min(one.start_ns for one in some) - earlier,
-                    max(one.end_ns for one in some) + SLACK_NS,
+                    *_around(some, earlier),
                 )
         fresh = [one for one in candidates if (one.trace_id, one.span_id) not in batch]
         pairs = join_calls(
@@ -315,6 +324,16 @@ class SpanWriter:
                 },
             )
         return rows
+
+
+def _around(spans: Sequence[Seen], earlier_ns: int) -> tuple[int, int]:
+    """The time in which what belongs to these may have begun."""
+    return min(one.start_ns for one in spans) - earlier_ns, max(one.end_ns for one in spans) + SLACK_NS
+
+
+def _begins_a_trace(seen: Seen) -> bool:
+    """A gateway's record that no caller's trace context came with."""
+    return seen.source == "gateway" and not seen.parent_span_id
 
 
 def _is_client_call(seen: Seen) -> bool:
