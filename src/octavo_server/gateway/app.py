@@ -11,7 +11,7 @@ import orjson
 
 from octavo_server.core.clock import Clock
 from octavo_server.core.errors import Forbidden, Invalid, NotFound, OctavoError, Unavailable
-from octavo_server.core.ids import new_id
+from octavo_server.core.ids import new_request_id
 from octavo_server.costs.model import glob_matches, is_glob
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.edge.access import Permission
@@ -73,7 +73,7 @@ class Gateway:
 
     async def _serve(self, path: str, grant: KeyGrant | None, scope: MutableMapping[str, Any], reply: Reply) -> None:
         endpoint = ENDPOINTS.get(path)
-        request_id = new_id("req")
+        request_id = new_request_id()
         try:
             if len(self._watch) > self._max_in_flight:
                 raise Unavailable(f"{self._max_in_flight} calls are already on their way through this gateway.")

@@ -76,7 +76,7 @@ class Wire(asyncio.Protocol):
     async def begin(self, head: bytes, body: bytes) -> None:
         """Sends a request and waits for the head of its answer: `status` and `headers`. Raises Broken."""
         self._reset()
-        self.transport.writelines((head, body) if body else (head,))
+        self.transport.write(head + body)
         while not self.status:
             await self._more()
 

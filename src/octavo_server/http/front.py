@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from octavo_server.core.errors import Invalid, OctavoError
-from octavo_server.core.ids import new_id
+from octavo_server.core.ids import new_request_id
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
 from octavo_server.http.metrics import Metrics
@@ -73,7 +73,7 @@ class Front:
         started = self._clock()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
         answer = _Answer(send, request_id)
         rule = self._gate.find(scope["method"], scope["path"])
         try:
