@@ -46,7 +46,7 @@ log = logging.getLogger("octavo.worker")
 IDLE_S = 30.0
 """How long the drain sleeps when nothing comes; a commit to the spool wakes it at once."""
 _RETRY_S = (0.2, 1.0, 5.0)
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 48 << 20
 _GATHER_S = 0.3
 """The least time between the beginnings of two batches: a call after a pause is stored at once, and under load the store
 gets few large inserts, of which each span costs a third of what it costs in small ones."""

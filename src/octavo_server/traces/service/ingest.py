@@ -1,7 +1,7 @@
 """From the spool to the store: what was accepted becomes spans, in the worker.
 
-A batch is decoded in pieces, one piece while the piece before it is inserted: the interpreter reads while the engine
-writes. However often a batch is tried, each of its spans is stored once.
+A batch is decoded in pieces, which go on being read while those before them are inserted: the interpreter reads while
+the engine writes. However often a batch is tried, each of its spans is stored once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GATEWAY_KIND = "gateway"
 SPANS_KIND = "otlp.traces"
 LOGS_KIND = "otlp.logs"
 
-_PIECE_BYTES = 6 << 20
+_PIECE_BYTES = 4 << 20
 # What a span that nobody foresaw may raise on its way; it is refused, and the rest goes on.
 _SPAN_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
 
@@ -72,22 +72,21 @@ class TraceIngest:
         rules = await asyncio.to_thread(self._rules)
         if self._with_logs is None:
             self._with_logs = await self._writer.projects_with_logs()
-        stored = refused = counted = 0
-        writing: asyncio.Task[int] | None = None
+        pieces: asyncio.Queue[_Piece | None] = asyncio.Queue(maxsize=1)
+
+        async def read() -> None:
+            for some in _pieces(entries):
+                await pieces.put(await asyncio.to_thread(self._read, some, rules))
+            await pieces.put(None)
+
+        reading = asyncio.create_task(read())
+        stored = counted = 0
         try:
-            for entry_group in _pieces(entries):
-                piece = await asyncio.to_thread(self._read, entry_group, rules)
-                if writing is not None:
-                    refused += await writing
-                writing = asyncio.create_task(self._write(piece, rules, token))
-                stored += piece.stored
+            while (piece := await _next(pieces, reading)) is not None:
+                stored += piece.stored - await self._write(piece, rules, token)
                 counted += piece.counted
-            if writing is not None:
-                refused += await writing
         finally:
-            if writing is not None:
-                writing.cancel()
-        stored -= refused
+            reading.cancel()
         return stored, counted - stored
 
     async def _write(self, piece: _Piece, rules: Mapping[str, ProjectRules], token: str) -> int:
@@ -200,6 +199,16 @@ class TraceIngest:
                     if span is not None:
                         drafts[project_id, span.trace_id, span.span_id] = draft_of(span, ours.retention_days)
         return list(drafts.values())
+
+
+async def _next(pieces: asyncio.Queue[_Piece | None], reading: asyncio.Task[None]) -> _Piece | None:
+    """The next piece, or None when there is no more. Raises what reading raised."""
+    getting = asyncio.create_task(pieces.get())
+    await asyncio.wait((getting, reading), return_when=asyncio.FIRST_COMPLETED)
+    if not getting.done() and pieces.empty():
+        getting.cancel()
+        await reading
+    return await getting
 
 
 def _raw_of(row: Mapping[str, Any], logs: Sequence[Mapping[str, Any]]) -> tuple[RawSpan, Origin]:

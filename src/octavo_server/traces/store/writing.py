@@ -3,6 +3,7 @@ the same. One process writes."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ _MODEL_KINDS = frozenset({"llm", "embedding"})
 _EARLIER_NS = 60_000_000_000
 """How long a client's span may have run before the gateway's record of its call began, when that comes last."""
 
+_TRACES_KNOWN = 100_000
+_OF_GATEWAY = "source = 'gateway' AND parent_span_id = ''"
+_OF_CLIENTS = "source != 'gateway' AND kind IN ('llm', 'embedding')"
+
 _SEEN = """
     trace_id, span_id, parent_span_id, kind, source, toUnixTimestamp64Nano(start) AS start_ns,
     toUnixTimestamp64Nano(start) + duration_ns AS end_ns, usage_known AND (tokens_total > 0 OR cost_nano > 0) AS has_usage,
@@ -36,11 +41,39 @@ T = TypeVar("T")
 _Key = tuple[str, str]
 
 
+class _Recent:
+    """What this process, which alone writes, knows of a project's spans without asking the store."""
+
+    def __init__(self, newest_ns: int, gateway_ns: int, client_ns: int) -> None:
+        self.floor_ns = newest_ns
+        """Of traces with spans that began later than this, `traces` has all that are stored."""
+        self.traces: dict[str, int] = {}  # where the newest span of each began, the least lately written first
+        self.gateway_ns = gateway_ns  # where the newest call without a caller's trace began
+        self.client_ns = client_ns  # where the newest call that a client reported began
+
+    def stored(self, trace_ids: Iterable[str], first_ns: int) -> list[str]:
+        """Those of which spans that began at `first_ns` or later may be stored."""
+        return list(trace_ids) if first_ns <= self.floor_ns else [one for one in trace_ids if one in self.traces]
+
+    def note(self, spans: Iterable[Seen]) -> None:
+        """To be called before spans are written: an interrupted write may have stored them."""
+        traces = self.traces
+        for span in spans:
+            traces[span.trace_id] = max(traces.pop(span.trace_id, 0), span.start_ns)
+            if _is_lone_call(span):
+                self.gateway_ns = max(self.gateway_ns, span.start_ns)
+            elif _is_client_call(span):
+                self.client_ns = max(self.client_ns, span.start_ns)
+        for oldest in list(itertools.islice(traces, max(0, len(traces) - _TRACES_KNOWN))):
+            self.floor_ns = max(self.floor_ns, traces.pop(oldest))
+
+
 class SpanWriter:
     """Stores drafts of spans."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
+        self._recent: dict[str, _Recent] = {}
 
     async def write(self, drafts: Sequence[Draft], *, token: str) -> int:
         """Stores spans, each once, and says how many are stored. Called again with the same spans, also after it was
@@ -55,10 +88,12 @@ class SpanWriter:
 
     async def _write_project(self, project_id: str, drafts: list[Draft], token: str) -> int:
         batch: dict[_Key, Draft] = {(draft.seen.trace_id, draft.seen.span_id): draft for draft in drafts}
+        recent = await self._recent_of(project_id)
         others = {trace_id for (trace_id, _), draft in batch.items() if not _begins_a_trace(draft.seen)}
-        known = await self._known(project_id, {key: draft for key, draft in batch.items() if key[0] in others})
+        known = await self._known(project_id, {key: draft for key, draft in batch.items() if key[0] in others}, recent)
         gone: set[int] = set()
-        moved = await self._join(project_id, batch, known, gone)
+        moved = await self._join(project_id, batch, known, gone, recent)
+        recent.note(draft.seen for draft in batch.values())
         # The gateway made up these calls' trace ids, so nothing is stored of their traces but by an earlier try of
         # this batch, which the token of their own insert tells.
         alone = [
@@ -85,13 +120,24 @@ class SpanWriter:
             await self._delete(project_id, gone, batch.values(), known)
         return refused
 
-    async def _known(self, project_id: str, batch: Mapping[_Key, Draft]) -> list[Seen]:
+    async def _recent_of(self, project_id: str) -> _Recent:
+        if project_id not in self._recent:
+            rows = await self._telemetry.query(
+                f"SELECT toUnixTimestamp64Nano(max(start)) AS newest, toUnixTimestamp64Nano(maxIf(start, {_OF_GATEWAY}))"  # noqa: S608
+                f" AS gateway, toUnixTimestamp64Nano(maxIf(start, {_OF_CLIENTS})) AS client"
+                " FROM spans WHERE project_id = {project:String}",
+                {"project": project_id},
+            )
+            self._recent[project_id] = _Recent(rows[0]["newest"], rows[0]["gateway"], rows[0]["client"])
+        return self._recent[project_id]
+
+    async def _known(self, project_id: str, batch: Mapping[_Key, Draft], recent: _Recent) -> list[Seen]:
         """What is stored of the traces of this batch, in the time that it spans."""
         if not batch:
             return []
         first = min(draft.start_ns for draft in batch.values())
         last = max(draft.seen.end_ns for draft in batch.values())
-        ids = list({trace_id for trace_id, _ in batch})
+        ids = recent.stored({trace_id for trace_id, _ in batch}, first)
         found: list[Seen] = []
         for some in _chunks(ids, _IDS_A_QUERY):
             found += await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, first, last)
@@ -129,7 +175,7 @@ class SpanWriter:
         ]
 
     async def _join(
-        self, project_id: str, batch: dict[_Key, Draft], known: list[Seen], gone: set[int]
+        self, project_id: str, batch: dict[_Key, Draft], known: list[Seen], gone: set[int], recent: _Recent
     ) -> dict[str, str]:
         """Puts the gateway's records of calls that their client reported too into the client's traces. Returns where
         the traces that are empty now went."""
@@ -140,15 +186,14 @@ class SpanWriter:
         same = "(call_digest IN {digests:Array(UInt64)} OR (response_id != '' AND response_id IN {responses:Array(String)}))"
         free = "(duplicate_of = '' OR duplicate_of IN {calls:Array(String)})"
         candidates: list[Seen] = []
-        for ours, theirs, earlier in (
-            (clients, "source = 'gateway' AND parent_span_id = ''", SLACK_NS),
-            (calls, "source != 'gateway' AND kind IN ('llm', 'embedding')", _EARLIER_NS),
+        for ours, theirs, earlier, newest in (
+            (clients, _OF_GATEWAY, SLACK_NS, recent.gateway_ns),
+            (calls, _OF_CLIENTS, _EARLIER_NS, recent.client_ns),
         ):
-            # Who only uses the gateway, or only instruments, need not be looked through for every thousand calls.
-            many = len(ours) > _IDS_A_QUERY
-            if many and not await self._seen(project_id, f"{theirs} LIMIT 1", {}, *_around(ours, earlier)):
-                continue
             for some in _chunks(ours, _IDS_A_QUERY):
+                around = _around(some, earlier)
+                if around[0] > newest:
+                    continue  # whoever only uses the gateway, or only instruments, has nothing to join
                 candidates += await self._seen(
                     project_id,
                     f"{theirs} AND {same}" + (f" AND {free}" if ours is calls else ""),
@@ -157,7 +202,7 @@ class SpanWriter:
                         "responses": list({one.response_id for one in some if one.response_id}),
                         "calls": [one.span_id for one in some],
                     },
-                    *_around(some, earlier),
+                    *around,
                 )
         fresh = [one for one in candidates if (one.trace_id, one.span_id) not in batch]
         pairs = join_calls(
