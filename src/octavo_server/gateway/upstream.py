@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from octavo_server.core.errors import UpstreamError, UpstreamTimeout
-from octavo_server.costs.model import Timeouts
+from octavo_server.costs.model import Timeouts, is_public
 from octavo_server.gateway.http1 import Broken, Wire
 from octavo_server.gateway.providers.base import UpstreamRequest
 
@@ -47,8 +48,12 @@ class _Place(NamedTuple):
 class Upstream:
     """Sends requests to providers, over connections that are kept for the next."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, public_only: bool = False, own_url: str = "") -> None:
+        """`public_only` refuses addresses that are not on the public internet, but `own_url`, this server's model."""
         self._tls = tls
+        self._public_only = public_only
+        own = urlsplit(own_url)
+        self._own = _Origin(own.hostname, own.port or 80, False) if own.hostname else None
         self._idle: dict[_Origin, list[Wire]] = {}
         self._places: dict[tuple[str, str], _Place] = {}
         self._sweep: asyncio.TimerHandle | None = None
@@ -136,7 +141,11 @@ class Upstream:
         try:
             async with asyncio.timeout(connect_s):
                 _, wire = await asyncio.get_running_loop().create_connection(
-                    Wire, origin.host, origin.port, ssl=self._tls if origin.tls else None
+                    Wire,
+                    await self._address(origin),
+                    origin.port,
+                    ssl=self._tls if origin.tls else None,
+                    server_hostname=origin.host if origin.tls else None,
                 )
         except TimeoutError:
             raise UpstreamTimeout("The provider could not be reached in time (connect timeout).") from None
@@ -147,6 +156,21 @@ class Upstream:
                 "The provider cannot be reached: its address refuses connections or is not known."
             ) from error
         return wire
+
+    async def _address(self, origin: _Origin) -> str:
+        """Where to connect to. A name that was public when its connection was saved may lead elsewhere now, so the
+        address that is looked at is the one that is used."""
+        if not self._public_only or origin == self._own:
+            return origin.host
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        addresses = [str(info[4][0]) for info in found]
+        if not all(is_public(address) for address in addresses):
+            raise UpstreamError(
+                f"{origin.host[:200]!r} leads to an address that is not on the public internet, and this server may not "
+                "call private addresses (setting OCTAVO_UPSTREAM_PRIVATE)."
+            )
+        return addresses[0]
 
     def _place(self, method: str, url: str) -> _Place:
         known = self._places.get((method, url))

@@ -81,8 +81,8 @@ class Server:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.greetings: list[str] = []
         self._settings = settings
-        self._upstream = Upstream()
         self._local = LocalModel(settings)
+        self._upstream = Upstream(public_only=not settings.upstream_private, own_url=self._local.url)
         self.rooms = rooms = _open_rooms(settings, clock, self._upstream, local_url=self._local.url)
         self._holder = SnapshotHolder()
         self._snapshots = Snapshots(
