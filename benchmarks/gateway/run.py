@@ -168,12 +168,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--also", action="append", default=[], metavar="NAME=URL=KEY", help="a gateway that runs")
+    parser.add_argument("--upstream-port", type=int, default=0, help="of the model server; 0: any")
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(tempfile.TemporaryDirectory())
-        ports = [free_port() for _ in range(3)]
+        ports = [given.upstream_port or free_port(), free_port(), free_port()]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         stack.enter_context(process(sys.executable, "upstream.py", str(ports[0]), port=ports[0]))
         granian = (sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--log-level", "error")

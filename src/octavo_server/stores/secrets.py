@@ -25,7 +25,7 @@ class SecretUnreadable(OctavoError):
     def __init__(self) -> None:
         super().__init__(
             "a stored secret cannot be decrypted: this server's master key is not the one it was stored under. "
-            "Bring the old secret.key or OCTAVO_SECRET_KEY back, or enter the secret again"
+            "Bring the old secret.key or OCTAVO_SECRET_KEY back (a backup made with --with-secret-key holds it)"
         )
 
 
