@@ -40,6 +40,7 @@ from octavo_server.stores.telemetry import HttpTelemetry, Telemetry, migrate
 from octavo_server.traces.model import ProjectRules
 from octavo_server.traces.service import TraceIngest
 from octavo_server.traces.store import MIGRATIONS, SpanWriter
+from octavo_server.traces.store.scores import ScoreStore
 
 log = logging.getLogger("octavo.worker")
 
@@ -189,6 +190,7 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         stack.callback(reader.close)
         ingest = TraceIngest(
             spans,
+            ScoreStore(telemetry.engine),
             normalise=normalise_usage,
             rules=_Rules(control).by_project,
             price=CurrentPrices(control, clock=SystemClock()).price_span,

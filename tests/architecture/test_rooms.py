@@ -16,7 +16,8 @@ SHAPE = {"__init__", "model", "runtime", "store", "service", "routes", "workflow
 """A file, or a package of that name when it is long."""
 
 OWN_NOUNS: dict[str, set[str]] = {
-    "traces": {"counting", "dialects", "failures", "filter", "gateway_calls", "mapping", "messages", "otlp"},
+    "evals": {"evaluators", "statistics"},
+    "traces": {"langfuse", "scoring", "counting", "dialects", "failures", "filter", "gateway_calls", "mapping", "messages", "otlp"},
 }
 """Pure modules that a room has beside the shape: a language, a format. No I/O, no SQL."""
 

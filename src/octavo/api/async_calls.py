@@ -62,6 +62,24 @@ class AsyncCalls:
         """Revokes an API key for good. It stays in the list, marked."""
         return cast("types.Key", await self._call("DELETE", "/api/v1/api-keys/{}", (key_id,)))
 
+    async def list_comments(self, *, trace_id: str, span_id: str | NotGiven = NOT_GIVEN) -> types.Page[types.Comment]:
+        """What is said about a trace, or about one span of it."""
+        return cast(
+            "types.Page[types.Comment]",
+            await self._call("GET", "/api/v1/comments", params={"trace_id": trace_id, "span_id": span_id}),
+        )
+
+    async def create_comment(self, *, text: str, trace_id: str, span_id: str | NotGiven = NOT_GIVEN) -> types.Comment:
+        """Says something about a trace or a span."""
+        return cast(
+            "types.Comment",
+            await self._call("POST", "/api/v1/comments", body={"text": text, "trace_id": trace_id, "span_id": span_id}),
+        )
+
+    async def delete_comment(self, comment_id: str) -> None:
+        """Takes a comment back."""
+        await self._call("DELETE", "/api/v1/comments/{}", (comment_id,))
+
     async def list_connections(self) -> types.Page[types.Connection]:
         """The project's connections to providers, by name."""
         return cast("types.Page[types.Connection]", await self._call("GET", "/api/v1/connections"))
@@ -239,6 +257,43 @@ class AsyncCalls:
         """How many traces and spans can be queried now, exactly."""
         return cast("types.Count", await self._call("GET", "/api/v1/metrics/count"))
 
+    async def query_score_metrics(
+        self,
+        *,
+        measures: str | NotGiven = NOT_GIVEN,
+        dimensions: str | NotGiven = NOT_GIVEN,
+        interval: str | NotGiven = NOT_GIVEN,
+        trace_id: str | NotGiven = NOT_GIVEN,
+        span_id: str | NotGiven = NOT_GIVEN,
+        session_id: str | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        source: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+    ) -> types.Metrics:
+        """Measures of scores by time bucket and dimensions."""
+        return cast(
+            "types.Metrics",
+            await self._call(
+                "GET",
+                "/api/v1/metrics/scores",
+                params={
+                    "measures": measures,
+                    "dimensions": dimensions,
+                    "interval": interval,
+                    "trace_id": trace_id,
+                    "span_id": span_id,
+                    "session_id": session_id,
+                    "name": name,
+                    "source": source,
+                    "environment": environment,
+                    "from": from_,
+                    "to": to,
+                },
+            ),
+        )
+
     async def list_models(self) -> types.Page[types.Model]:
         """The models the project can call by name, where each goes, and its price."""
         return cast("types.Page[types.Model]", await self._call("GET", "/api/v1/models"))
@@ -391,6 +446,142 @@ class AsyncCalls:
                 },
             ),
         )
+
+    async def list_score_configs(self) -> types.Page[types.ScoreConfig]:
+        """What scores may be, the newest first."""
+        return cast("types.Page[types.ScoreConfig]", await self._call("GET", "/api/v1/score-configs"))
+
+    async def create_score_config(
+        self,
+        *,
+        data_type: Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT"],
+        name: str,
+        categories: list[types.Category] | NotGiven = NOT_GIVEN,
+        description: str | NotGiven = NOT_GIVEN,
+        max_value: float | NotGiven | None = NOT_GIVEN,
+        min_value: float | NotGiven | None = NOT_GIVEN,
+    ) -> types.ScoreConfig:
+        """Says what scores of a name may be."""
+        return cast(
+            "types.ScoreConfig",
+            await self._call(
+                "POST",
+                "/api/v1/score-configs",
+                body={
+                    "data_type": data_type,
+                    "name": name,
+                    "categories": categories,
+                    "description": description,
+                    "max_value": max_value,
+                    "min_value": min_value,
+                },
+            ),
+        )
+
+    async def change_score_config(
+        self,
+        config_id: str,
+        *,
+        categories: list[types.Category] | NotGiven | None = NOT_GIVEN,
+        description: str | NotGiven | None = NOT_GIVEN,
+        is_archived: bool | NotGiven | None = NOT_GIVEN,
+        max_value: float | NotGiven | None = NOT_GIVEN,
+        min_value: float | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.ScoreConfig:
+        """Changes what is given of a config."""
+        return cast(
+            "types.ScoreConfig",
+            await self._call(
+                "PATCH",
+                "/api/v1/score-configs/{}",
+                (config_id,),
+                body={
+                    "categories": categories,
+                    "description": description,
+                    "is_archived": is_archived,
+                    "max_value": max_value,
+                    "min_value": min_value,
+                    "name": name,
+                },
+            ),
+        )
+
+    async def list_scores(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+        trace_id: str | NotGiven = NOT_GIVEN,
+        span_id: str | NotGiven = NOT_GIVEN,
+        session_id: str | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        source: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Score]:
+        """Scores, the newest first."""
+        return cast(
+            "types.Page[types.Score]",
+            await self._call(
+                "GET",
+                "/api/v1/scores",
+                params={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "trace_id": trace_id,
+                    "span_id": span_id,
+                    "session_id": session_id,
+                    "name": name,
+                    "source": source,
+                    "environment": environment,
+                    "from": from_,
+                    "to": to,
+                },
+            ),
+        )
+
+    async def create_score(
+        self,
+        *,
+        name: str,
+        value: bool | float | str,
+        comment: str | NotGiven = NOT_GIVEN,
+        config_id: str | NotGiven = NOT_GIVEN,
+        data_type: Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"] | NotGiven | None = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        id: str | NotGiven = NOT_GIVEN,
+        metadata: Any | NotGiven = NOT_GIVEN,
+        session_id: str | NotGiven = NOT_GIVEN,
+        span_id: str | NotGiven = NOT_GIVEN,
+        trace_id: str | NotGiven = NOT_GIVEN,
+    ) -> types.Score:
+        """Scores a trace, a span or a session, which may come later than its score."""
+        return cast(
+            "types.Score",
+            await self._call(
+                "POST",
+                "/api/v1/scores",
+                body={
+                    "name": name,
+                    "value": value,
+                    "comment": comment,
+                    "config_id": config_id,
+                    "data_type": data_type,
+                    "environment": environment,
+                    "id": id,
+                    "metadata": metadata,
+                    "session_id": session_id,
+                    "span_id": span_id,
+                    "trace_id": trace_id,
+                },
+            ),
+        )
+
+    async def delete_score(self, score_id: str) -> None:
+        """Takes a score out."""
+        await self._call("DELETE", "/api/v1/scores/{}", (score_id,))
 
     async def read_server(self) -> types.Server:
         """The server's version, the state of its stores and its worker, and what became of all records."""

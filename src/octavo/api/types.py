@@ -36,6 +36,33 @@ CaptureMode = Literal["full", "metadata", "none"]
 """How much of a call is kept: everything, all but the contents, or nothing but the count."""
 
 
+class Category(TypedDict):
+    """One of the values that a score may have."""
+
+    label: str
+    value: float
+
+
+class CommentIn(TypedDict):
+    """What to say about a trace or a span."""
+
+    span_id: NotRequired[str]
+    text: str
+    trace_id: str
+
+
+class Comment(TypedDict):
+    """What a person said."""
+
+    author: str
+    author_name: str
+    created_at: str
+    id: str
+    span_id: str
+    text: str
+    trace_id: str
+
+
 class ConnectionChange(TypedDict):
     """What to change of a connection; what is left out stays. `secret` is write-only: "" removes it."""
 
@@ -243,6 +270,7 @@ Permission = Literal[
     "gateway.call",
     "traces.read",
     "traces.write",
+    "traces.delete",
     "scores.write",
     "costs.read",
     "costs.write",
@@ -416,6 +444,79 @@ class Route(TypedDict):
     updated_at: str
 
 
+class ScoreConfigChange(TypedDict):
+    """What is to be another; the rest stays."""
+
+    categories: NotRequired[list[Category] | None]
+    description: NotRequired[str | None]
+    is_archived: NotRequired[bool | None]
+    max_value: NotRequired[float | None]
+    min_value: NotRequired[float | None]
+    name: NotRequired[str | None]
+
+
+class ScoreConfigIn(TypedDict):
+    """What scores of a name may be."""
+
+    categories: NotRequired[list[Category]]
+    data_type: Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT"]
+    description: NotRequired[str]
+    max_value: NotRequired[float | None]
+    min_value: NotRequired[float | None]
+    name: str
+
+
+class ScoreConfig(TypedDict):
+    """A config."""
+
+    categories: NotRequired[list[Category]]
+    created_at: str
+    data_type: Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT"]
+    description: NotRequired[str]
+    id: str
+    is_archived: bool
+    max_value: NotRequired[float | None]
+    min_value: NotRequired[float | None]
+    name: str
+    updated_at: str
+
+
+class ScoreIn(TypedDict):
+    """A score of a trace, a span of it, or a session. Without `data_type` it is its config's, else what the value is. The same `id` again replaces the score."""
+
+    comment: NotRequired[str]
+    config_id: NotRequired[str]
+    data_type: NotRequired[Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"] | None]
+    environment: NotRequired[str]
+    id: NotRequired[str]
+    metadata: NotRequired[Any]
+    name: str
+    session_id: NotRequired[str]
+    span_id: NotRequired[str]
+    trace_id: NotRequired[str]
+    value: bool | float | str
+
+
+class Score(TypedDict):
+    """A score. `value` is the number of NUMERIC, BOOLEAN (0 or 1) and of a category that has one; `string_value` the text of CATEGORICAL, TEXT and CORRECTION."""
+
+    author: str
+    comment: str
+    config_id: str
+    data_type: str
+    environment: str
+    id: str
+    metadata: Any
+    name: str
+    session_id: str
+    source: str
+    span_id: str
+    string_value: str
+    time: str
+    trace_id: str
+    value: float | None
+
+
 class Server(TypedDict):
     """The server's parts; each is `ok` or what is wrong with it."""
 
@@ -556,7 +657,7 @@ class TimeoutsBody(TypedDict):
 class Trace(TypedDict):
     """A trace, its spans in order of time, its scores."""
 
-    scores: list[dict[str, Any]]
+    scores: list[Score]
     spans: list[SpanSummary]
     trace: TraceSummary
 

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     GATEWAY_CALL = "gateway.call"
     TRACES_READ = "traces.read"
     TRACES_WRITE = "traces.write"
+    TRACES_DELETE = "traces.delete"
     SCORES_WRITE = "scores.write"
     COSTS_READ = "costs.read"
     COSTS_WRITE = "costs.write"

@@ -29,7 +29,7 @@ from octavo_server.gateway.snapshot import SnapshotHolder
 from octavo_server.gateway.upstream import Upstream
 from octavo_server.governance.routes import build_router as governance_router
 from octavo_server.governance.service import Governance
-from octavo_server.http import health
+from octavo_server.http import health, langfuse
 from octavo_server.http.app import build_app, describe, rules
 from octavo_server.http.attempts import CountedAttempts
 from octavo_server.http.auth import Gate
@@ -52,10 +52,14 @@ from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
-from octavo_server.traces.routes import build_otlp_router
+from octavo_server.traces.routes import build_langfuse_router, build_otlp_router, build_scores_router
 from octavo_server.traces.routes import build_router as traces_router
 from octavo_server.traces.service import Receiving, Traces
+from octavo_server.traces.service.langfuse import LangfuseApi
+from octavo_server.traces.service.scores import Scores
 from octavo_server.traces.store import SpanStore
+from octavo_server.traces.store.langfuse import ObservationStore
+from octavo_server.traces.store.scores import ScoreStore
 
 log = logging.getLogger("octavo")
 
@@ -73,6 +77,8 @@ class Rooms:
     governance: Governance
     costs: Costs
     traces: Traces
+    scores: Scores
+    langfuse: LangfuseApi
 
 
 class Server:
@@ -234,12 +240,16 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
             session_hours=settings.session_hours,
         ),
         costs_router(rooms.costs),
-        traces_router(rooms.traces),
+        traces_router(rooms.traces, rooms.scores),
+        build_scores_router(rooms.scores),
+        build_scores_router(rooms.scores),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
     root = [
         health.build_router(health_, metrics_public=settings.metrics_public),
+        langfuse.build_router(rooms.governance, version=version("octavo")),
+        build_langfuse_router(rooms.langfuse),
         build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
     ]
     return build_app(api, root, version=version("octavo"))
@@ -287,14 +297,19 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         table=ShippedTable(),
         local_url=local_url,
     )
+    traces = Traces(SpanStore(telemetry), clock.now)
+    spool = Spool(settings.data_dir / "spool.db", settings.spool_max_mb << 20)
+    scores = Scores(control, spool, ScoreStore(telemetry), clock)
     return Rooms(
         control=control,
         telemetry=telemetry,
         counters=counters,
-        spool=Spool(settings.data_dir / "spool.db", settings.spool_max_mb << 20),
+        spool=spool,
         governance=governance,
         costs=costs,
-        traces=Traces(SpanStore(telemetry), clock.now),
+        traces=traces,
+        scores=scores,
+        langfuse=LangfuseApi(control, ObservationStore(telemetry), traces, scores, clock),
     )
 
 

@@ -137,8 +137,8 @@ class Mapper:
             release=_text(found, "release"),
             version=_text(found, "version"),
             trace_name=_text(found, "trace_name"),
-            session_id=_text(found, "session_id"),
-            user_id=_text(found, "user_id"),
+            session_id=_lifted(found, "session_id"),
+            user_id=_lifted(found, "user_id"),
             tags=_tags(found),
             metadata=_metadata(found, groups),
             provider=_text(found, "provider").lower(),
@@ -367,6 +367,14 @@ def _text(found: _Found, field: str) -> str:
         return ""
     value = entry[1]
     return value if isinstance(value, str) else text_of(value)
+
+
+def _lifted(found: _Found, field: str) -> str:
+    """A text that may stand among metadata, which Langfuse's Python SDK encodes as JSON."""
+    entry = found.get(field)
+    if entry is not None and ".metadata." in entry[2]:
+        return text_of(loose(entry[1]))
+    return _text(found, field)
 
 
 def _flag(found: _Found, field: str) -> bool:

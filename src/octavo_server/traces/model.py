@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -215,3 +216,61 @@ class GatewayCall(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     # What the caller said about the call: session_id, user_id, tags, metadata, trace_name, name. Kept in every mode
     # but none, since it is not content.
     context: dict[str, Any] = {}
+
+
+SCORE_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION")
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A judgement of a trace, a span, a session or an experiment, by a person, a program or an evaluator. Scores may
+    come before what they judge. Written again under its id it replaces what was there."""
+
+    project_id: str
+    id: str
+    name: str
+    data_type: str  # one of SCORE_TYPES
+    value: float | None = None  # of NUMERIC, BOOLEAN (0 or 1), and of a category that has a number
+    string_value: str = ""  # of CATEGORICAL, TEXT and CORRECTION
+    trace_id: str = ""
+    span_id: str = ""
+    session_id: str = ""
+    experiment_id: str = ""
+    source: str = "API"  # API | ANNOTATION | EVAL
+    comment: str = ""
+    config_id: str = ""
+    queue_id: str = ""
+    author: str = ""  # id of the user who annotated
+    metadata: Any = None
+    environment: str = "default"
+    time_ns: int  # what it is about
+    written_ns: int  # the later of two writes of one id stays
+    deleted: bool = False
+
+
+class ScoreConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What scores of a name may be."""
+
+    id: str
+    project_id: str
+    name: str
+    data_type: str  # NUMERIC | BOOLEAN | CATEGORICAL | TEXT
+    min_value: float | None = None
+    max_value: float | None = None
+    categories: tuple[tuple[str, float], ...] = ()  # label and number
+    description: str = ""
+    is_archived: bool = False
+    created_at: datetime
+    updated_at: datetime
+
+
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says about a trace or a span."""
+
+    id: str
+    project_id: str
+    trace_id: str
+    span_id: str = ""
+    text: str
+    author: str  # id of a user or an API key
+    author_name: str
+    created_at: datetime

@@ -17,6 +17,7 @@ from octavo_server.stores.telemetry import Telemetry, migrate
 from octavo_server.traces.model import CaptureMode, GatewayCall, ProjectRules, Usage
 from octavo_server.traces.service import GATEWAY_KIND, Search, TraceIngest, Traces
 from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
+from octavo_server.traces.store.scores import ScoreStore
 
 PROJECT = "prj_1"
 START_NS = 1_780_000_000_123_456_789
@@ -86,7 +87,7 @@ async def room(telemetry: Telemetry) -> Room:
     # Spans of a fixed time would be expired by a short retention on some later day.
     rules = {project: ProjectRules(retention_days=60_000) for project in (PROJECT, "prj_2")}
     return Room(
-        TraceIngest(SpanWriter(telemetry), normalise=normalise_usage, rules=lambda: rules),
+        TraceIngest(SpanWriter(telemetry), ScoreStore(telemetry), normalise=normalise_usage, rules=lambda: rules),
         Traces(SpanStore(telemetry), lambda: datetime(2026, 6, 1, tzinfo=UTC)),
     )
 

@@ -20,6 +20,7 @@ from octavo_server.traces.otlp import count_spans
 from octavo_server.traces.service import GATEWAY_KIND, Search, TraceIngest, Traces
 from octavo_server.traces.service.ingest import LOGS_KIND, SPANS_KIND
 from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
+from octavo_server.traces.store.scores import ScoreStore
 
 PROJECT = "prj_1"
 MESSAGES = [{"role": "user", "content": "Why?"}]
@@ -160,6 +161,7 @@ async def room(telemetry: Telemetry) -> Room:
     rules = {PROJECT: ProjectRules(retention_days=60_000)}
     ingest = TraceIngest(
         SpanWriter(telemetry),
+        ScoreStore(telemetry),
         normalise=normalise_usage,
         rules=lambda: rules,
         price=PriceBook({}, ShippedTable()).price_span,

@@ -19,9 +19,9 @@ from octavo_server.costs import store
 from octavo_server.costs.model import FREE, Connection, OptionField, Probe, Prober, ProviderKind
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.costs.service.addresses import Addresses
-from octavo_server.costs.service.changes import event_of
 from octavo_server.costs.store import StoredConnection
 from octavo_server.edge.access import Principal
+from octavo_server.edge.changes import event_of
 from octavo_server.stores.control import ControlStore, Transaction
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")

@@ -18,9 +18,9 @@ from octavo_server.costs.model import (
     Route,
 )
 from octavo_server.costs.runtime import PriceBook, Quote, RoutePlan, ShippedTable, callable_models, plan_route
-from octavo_server.costs.service.changes import event_of
 from octavo_server.costs.store import StoredConnection, rates_json
 from octavo_server.edge.access import Principal
+from octavo_server.edge.changes import event_of
 from octavo_server.stores.control import ControlStore
 
 _LONGEST_NAME = 200

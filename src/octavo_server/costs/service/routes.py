@@ -10,9 +10,9 @@ from octavo_server.core.digest import JSON
 from octavo_server.core.errors import Invalid
 from octavo_server.costs import store
 from octavo_server.costs.model import Route, Target, Timeouts
-from octavo_server.costs.service.changes import event_of
 from octavo_server.costs.store import StoredConnection, StoredRoute
 from octavo_server.edge.access import Principal
+from octavo_server.edge.changes import event_of
 from octavo_server.stores.control import ControlStore
 
 STRATEGIES = ("fallback", "weighted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,16 +9,18 @@ import orjson
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from octavo_server.core.errors import Invalid
 from octavo_server.core.money import nano_to_usd
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.pagination import MAX_LIMIT, Page
+from octavo_server.edge.pagination import Page
+from octavo_server.traces.routes.params import Cursor, Limit, MetricsOut, instant, names_in
+from octavo_server.traces.routes.scores import ScoreOut, score_out
 from octavo_server.traces.service import Search, Traces
+from octavo_server.traces.service.scores import Scores
+from octavo_server.traces.store.scores import ScoreScope
 
-_RELATIVE = re.compile(r"-(\d{1,6})(s|m|h|d|w)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_NS = 2**63 - 1
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SCORES_OF_A_TRACE = 1000
 
 
 class UsageOut(BaseModel):
@@ -151,15 +152,7 @@ class TraceOut(BaseModel):
 
     trace: TraceSummary
     spans: list[SpanSummary]
-    scores: list[dict[str, Any]]
-
-
-class MetricsOut(BaseModel):
-    """A table of measures; `time` is the start of a bucket of `interval_s` seconds."""
-
-    columns: list[str]
-    rows: list[dict[str, Any]]
-    interval_s: int | None
+    scores: list[ScoreOut]
 
 
 class CountOut(BaseModel):
@@ -194,16 +187,14 @@ def _search(
     environment: Annotated[str, Query(max_length=40)] = "",
 ) -> Search:
     return Search(
-        start=_instant(start, "from"), end=_instant(end, "to"), filter=filter, search=search, environment=environment
+        start=instant(start, "from"), end=instant(end, "to"), filter=filter, search=search, environment=environment
     )
 
 
 Searched = Annotated[Search, Depends(_search)]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
-Cursor = Annotated[str, Query(max_length=400)]
 
 
-def build_router(traces: Traces) -> APIRouter:
+def build_router(traces: Traces, scores: Scores) -> APIRouter:
     """Routes of the traces room."""
     router = APIRouter(tags=["traces"])
 
@@ -219,7 +210,13 @@ def build_router(traces: Traces) -> APIRouter:
     async def read_trace(caller: Caller, trace_id: str) -> TraceOut:
         """A trace with its spans in order of time (short forms; read a span for the rest)."""
         summary, spans = await traces.read_trace(caller.project, trace_id)
-        return TraceOut(trace=_trace(summary), spans=[_span_summary(row) for row in spans], scores=[])
+        scope = ScoreScope(trace_ids=list({trace_id, summary["trace_id"]}))
+        found = await scores.find(caller.project, scope, limit=_SCORES_OF_A_TRACE)
+        return TraceOut(
+            trace=_trace(summary),
+            spans=[_span_summary(row) for row in spans],
+            scores=[score_out(row) for row in found.rows],
+        )
 
     @router.get("/spans", **allows(Permission.TRACES_READ))
     async def list_spans(caller: Caller, search: Searched, limit: Limit = 50, cursor: Cursor = "") -> Page[SpanSummary]:
@@ -241,7 +238,7 @@ def build_router(traces: Traces) -> APIRouter:
         interval: Annotated[str, Query(max_length=40, description="auto, none, minute, hour, day, …")] = "auto",
     ) -> MetricsOut:
         """Measures over the matching spans, by time bucket and dimensions."""
-        wanted, by = _names(measures), _names(dimensions)
+        wanted, by = names_in(measures), names_in(dimensions)
         rows, interval_s = await traces.metrics(
             caller.project, search, measures=wanted, dimensions=by, interval=interval
         )
@@ -270,26 +267,6 @@ def build_router(traces: Traces) -> APIRouter:
         return Page(data=[_group(row) for row in rows])
 
     return router
-
-
-def _instant(text: str, param: str) -> datetime | None:
-    if not text:
-        return None
-    relative = _RELATIVE.fullmatch(text)
-    try:
-        if relative is not None:
-            return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-        at = datetime.fromisoformat(text)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        at = None
-    if at is None or not 1970 <= at.year < 2262:
-        raise Invalid(f"{param} is {text[:40]!r}; expected a time such as 2026-01-31T12:00:00Z or -24h.", param=param)
-    return at
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _usd(nano: int | None) -> str | None:

@@ -17,15 +17,17 @@ import msgspec
 from octavo_server.stores.spool import Entry
 from octavo_server.traces.gateway_calls import span_of_call
 from octavo_server.traces.mapping import Mapper, Normalise
-from octavo_server.traces.model import GatewayCall, Origin, ProjectRules, Span, SpanEvent, SpanLink, Usage
+from octavo_server.traces.model import GatewayCall, Origin, ProjectRules, Score, Span, SpanEvent, SpanLink, Usage
 from octavo_server.traces.otlp import MalformedOtlp, RawLog, RawSpan, Refused, Sender, read_logs, read_spans
 from octavo_server.traces.store import Draft, SpanWriter, draft_of
+from octavo_server.traces.store.scores import ScoreStore
 
 log = logging.getLogger("octavo.traces")
 
 GATEWAY_KIND = "gateway"
 SPANS_KIND = "otlp.traces"
 LOGS_KIND = "otlp.logs"
+SCORES_KIND = "scores"
 
 _PIECE_BYTES = 4 << 20
 # What a span that nobody foresaw may raise on its way; it is refused, and the rest goes on.
@@ -43,6 +45,7 @@ class Pricer(Protocol):
 class _Piece(msgspec.Struct):
     drafts: list[Draft]
     logs: dict[str, list[RawLog]]
+    scores: list[Score]
     stored: int  # records that are stored when this piece is
     counted: int  # records that the entries hold
 
@@ -53,12 +56,15 @@ class TraceIngest:
     def __init__(
         self,
         writer: SpanWriter,
+        scores: ScoreStore,
         *,
         normalise: Normalise,
         rules: Callable[[], Mapping[str, ProjectRules]],
         price: Pricer | None = None,
     ) -> None:
         self._writer = writer
+        self._scores = scores
+        self._score_list = msgspec.json.Decoder(list[Score])
         self._rules = rules
         self._price = price
         self._mapper = Mapper(normalise)
@@ -92,6 +98,9 @@ class TraceIngest:
     async def _write(self, piece: _Piece, rules: Mapping[str, ProjectRules], token: str) -> int:
         """Writes a piece; returns how many of its spans the store will never take."""
         drafts = piece.drafts
+        if piece.scores:
+            days = {project_id: ours.retention_days for project_id, ours in rules.items()}
+            await self._scores.write(piece.scores, days, token=f"{token}-{piece.scores[0].id}-{len(piece.scores)}")
         for project_id, logs in piece.logs.items():
             ours = rules.get(project_id, ProjectRules())
             await self._writer.write_logs(project_id, logs, retention_days=ours.retention_days, token=token)
@@ -104,7 +113,7 @@ class TraceIngest:
         return len(drafts) - await self._writer.write(drafts, token=token)
 
     def _read(self, entries: Sequence[Entry], rules: Mapping[str, ProjectRules]) -> _Piece:
-        piece = _Piece([], {}, 0, 0)
+        piece = _Piece([], {}, [], 0, 0)
         for entry in entries:
             piece.counted += entry.count
             if entry.kind == GATEWAY_KIND:
@@ -113,6 +122,9 @@ class TraceIngest:
                 spans = self._sent_spans(entry, rules)
             elif entry.kind == LOGS_KIND:
                 piece.stored += self._read_logs(entry, piece)
+                continue
+            elif entry.kind == SCORES_KIND:
+                piece.stored += self._read_scores(entry, piece)
                 continue
             else:
                 log.error("entry %d of unknown kind %r is refused", entry.seq, entry.kind)
@@ -155,6 +167,18 @@ class TraceIngest:
             if cost is not None:
                 return msgspec.structs.replace(span, cost_nano=cost, cost_source="priced")
         return span
+
+    def _read_scores(self, entry: Entry, piece: _Piece) -> int:
+        count = 0
+        for frame in entry.frames():
+            try:
+                scores = self._score_list.decode(frame)
+            except msgspec.DecodeError as error:
+                log.error("scores of entry %d cannot be read: %s", entry.seq, error)
+                continue
+            piece.scores.extend(scores)
+            count += len(scores)
+        return count
 
     def _read_logs(self, entry: Entry, piece: _Piece) -> int:
         origin = self._origins.decode(entry.meta)

@@ -59,8 +59,8 @@ class Traces:
 
     async def list_traces(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
         """Traces with a matching span, newest first."""
-        rows = await self._store.traces(search.scope(project_id), limit=limit + 1, before=_position(cursor))
-        return _page(rows, limit, "position", "trace_id")
+        rows = await self._store.traces(search.scope(project_id), limit=limit + 1, before=position_of(cursor))
+        return page_of(rows, limit, "position", "trace_id")
 
     async def read_trace(self, project_id: str, trace_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """A trace's summary and its spans in order of time. Raises NotFound."""
@@ -75,8 +75,8 @@ class Traces:
 
     async def list_spans(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
         """Matching spans, newest first."""
-        rows = await self._store.spans(search.scope(project_id), limit=limit + 1, before=_position(cursor))
-        return _page(rows, limit, "start_time", "span_id")
+        rows = await self._store.spans(search.scope(project_id), limit=limit + 1, before=position_of(cursor))
+        return page_of(rows, limit, "start_time", "span_id")
 
     async def read_span(self, project_id: str, span_id: str, trace_id: str) -> dict[str, Any]:
         """One span, whole. Raises NotFound."""
@@ -92,11 +92,11 @@ class Traces:
         self, project_id: str, search: Search, *, measures: Sequence[str], dimensions: Sequence[str], interval: str
     ) -> tuple[list[dict[str, Any]], int | None]:
         """Rows of measures by time bucket and dimensions, and the bucket's seconds."""
-        _known("measure", measures, MEASURES)
-        _known("dimension", dimensions, DIMENSIONS)
+        known_names("measure", measures, MEASURES)
+        known_names("dimension", dimensions, DIMENSIONS)
         if not measures:
             raise Invalid(f"Ask for at least one measure of {', '.join(MEASURES)}.", param="measures")
-        interval_s = self._interval(interval, search)
+        interval_s = interval_seconds(interval, search.start, search.end, self._now())
         rows = await self._store.metrics(
             search.scope(project_id),
             measures=measures,
@@ -114,29 +114,31 @@ class Traces:
         """Sessions (`session_id`) or end users (`user_id`), those seen last first."""
         return await self._store.groups(search.scope(project_id), by=by, limit=limit)
 
-    def _interval(self, interval: str, search: Search) -> int | None:
-        if interval == "none":
-            return None
-        if interval in _INTERVALS:
-            return _INTERVALS[interval]
-        if interval != "auto":
-            raise Invalid(
-                f"interval is {interval[:40]!r}; expected auto, none or one of {', '.join(_INTERVALS)}.",
-                param="interval",
-            )
-        end = search.end or self._now()
-        start = search.start or end - timedelta(days=1)
-        span_s = max(1.0, (end - start).total_seconds())
-        return next((bucket for bucket in _BUCKETS if span_s / bucket <= _WANTED_BUCKETS), _BUCKETS[-1])
+
+def interval_seconds(interval: str, start: datetime | None, end: datetime | None, now: datetime) -> int | None:
+    """The length of a time bucket; `auto` gives a time from `start` to `end` some sixty of them. Raises Invalid."""
+    if interval == "none":
+        return None
+    if interval in _INTERVALS:
+        return _INTERVALS[interval]
+    if interval != "auto":
+        raise Invalid(
+            f"interval is {interval[:40]!r}; expected auto, none or one of {', '.join(_INTERVALS)}.", param="interval"
+        )
+    end = end or now
+    span_s = max(1.0, (end - (start or end - timedelta(days=1))).total_seconds())
+    return next((bucket for bucket in _BUCKETS if span_s / bucket <= _WANTED_BUCKETS), _BUCKETS[-1])
 
 
-def _known(what: str, names: Sequence[str], known: Mapping[str, str] | frozenset[str]) -> None:
+def known_names(what: str, names: Sequence[str], known: Mapping[str, str] | frozenset[str]) -> None:
+    """Raises Invalid for a name that there is none of."""
     for name in names:
         if name not in known:
             raise Invalid(f"{name[:40]!r} is no {what}; there are {', '.join(sorted(known))}.", param=f"{what}s")
 
 
-def _position(cursor: str) -> tuple[str, str] | None:
+def position_of(cursor: str) -> tuple[str, str] | None:
+    """The time and id that a cursor stands for. Raises Invalid."""
     if not cursor:
         return None
     position = decode_cursor(cursor)
@@ -151,7 +153,8 @@ def _position(cursor: str) -> tuple[str, str] | None:
     return at.replace("T", " ").removesuffix("Z"), row_id
 
 
-def _page(rows: list[dict[str, Any]], limit: int, time_key: str, id_key: str) -> Rows:
+def page_of(rows: list[dict[str, Any]], limit: int, time_key: str, id_key: str) -> Rows:
+    """The first `limit` rows, of which one more was asked for to know whether there is a next page."""
     if len(rows) <= limit:
         return Rows(rows, None)
     last = rows[limit - 1]

@@ -3,6 +3,7 @@
 `spans` holds one row a span, sorted by project and time, since every list and metric asks for a span of time.
 `trace_times` says when a trace was, so that a trace is found by its id without looking through all times. Its rows
 merge by minimum and maximum: writing one again changes nothing. `span_logs` keeps the log records that belong to spans.
+`scores` holds judgements by their id: of two rows with one id the one written later stays.
 
 Texts that lists show are kept in short beside the whole ones, which only the page of one span reads. Texts are packed
 tightly; the numbers that metrics add up are packed so that unpacking costs little.
@@ -136,6 +137,40 @@ MIGRATIONS: Sequence[tuple[str, str]] = [
         ORDER BY (project_id, trace_id, span_id, time, content_hash)
         TTL toDateTime(time) + toIntervalDay(retention_days)
         SETTINGS non_replicated_deduplication_window = 1000
+        """,
+    ),
+    (
+        "scores-1",
+        """
+        CREATE TABLE IF NOT EXISTS scores (
+            project_id LowCardinality(String),
+            id String CODEC(ZSTD(1)),
+            name LowCardinality(String),
+            data_type LowCardinality(String),
+            value Nullable(Float64) CODEC(ZSTD(1)),
+            string_value String CODEC(ZSTD(1)),
+            trace_id String CODEC(ZSTD(1)),
+            span_id String CODEC(ZSTD(1)),
+            session_id String CODEC(ZSTD(1)),
+            experiment_id String CODEC(ZSTD(1)),
+            source LowCardinality(String) DEFAULT 'API',
+            comment String CODEC(ZSTD(1)),
+            config_id LowCardinality(String),
+            queue_id LowCardinality(String),
+            author LowCardinality(String),
+            metadata String CODEC(ZSTD(1)),
+            environment LowCardinality(String) DEFAULT 'default',
+            time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+            written UInt64 CODEC(ZSTD(1)),
+            deleted UInt8,
+            retention_days UInt16 DEFAULT 90,
+            INDEX trace_bloom trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
+            INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1,
+            INDEX time_range time TYPE minmax GRANULARITY 1
+        ) ENGINE = ReplacingMergeTree(written, deleted)
+        ORDER BY (project_id, id)
+        TTL toDateTime(time) + toIntervalDay(retention_days)
+        SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 1024
         """,
     ),
 ]

@@ -1,4 +1,4 @@
-"""The event of a change, made the same way for each noun of this room."""
+"""The event of a change, made the same way for each noun of every room."""
 
 from __future__ import annotations
 
