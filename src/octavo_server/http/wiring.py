@@ -242,7 +242,6 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         costs_router(rooms.costs),
         traces_router(rooms.traces, rooms.scores),
         build_scores_router(rooms.scores),
-        build_scores_router(rooms.scores),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
