@@ -77,6 +77,8 @@ const traces = createRoute({
 export interface TraceSearch {
   span?: string;
   tab?: string;
+  view?: string;
+  find?: string;
 }
 
 const trace = createRoute({
@@ -85,8 +87,97 @@ const trace = createRoute({
   validateSearch: (search: Record<string, unknown>): TraceSearch => ({
     span: optional(search.span),
     tab: optional(search.tab),
+    view: optional(search.view),
+    find: optional(search.find),
   }),
   component: lazyRouteComponent(() => import("./rooms/traces/TracePage"), "TracePage"),
+});
+
+const traceDiff = createRoute({
+  getParentRoute: () => shell,
+  path: "/traces/$traceId/diff/$otherId",
+  component: lazyRouteComponent(() => import("./rooms/traces/DiffPage"), "DiffPage"),
+});
+
+const sessions = createRoute({
+  getParentRoute: () => shell,
+  path: "/sessions",
+  validateSearch: (search: Record<string, unknown>): TracesSearch => ({
+    q: optional(search.q),
+    filter: optional(search.filter),
+  }),
+  component: lazyRouteComponent(() => import("./rooms/traces/Sessions"), "Sessions"),
+});
+
+const session = createRoute({
+  getParentRoute: () => shell,
+  path: "/sessions/$sessionId",
+  component: lazyRouteComponent(() => import("./rooms/traces/SessionPage"), "SessionPage"),
+});
+
+const endUsers = createRoute({
+  getParentRoute: () => shell,
+  path: "/end-users",
+  validateSearch: (search: Record<string, unknown>): TracesSearch => ({
+    q: optional(search.q),
+    filter: optional(search.filter),
+  }),
+  component: lazyRouteComponent(() => import("./rooms/traces/Sessions"), "EndUsers"),
+});
+
+export interface MetricsSearch {
+  measure?: string;
+  by?: string;
+  of?: string;
+  filter?: string;
+  step?: string;
+  style?: string;
+}
+
+const metrics = createRoute({
+  getParentRoute: () => shell,
+  path: "/explore",
+  validateSearch: (search: Record<string, unknown>): MetricsSearch => ({
+    measure: optional(search.measure),
+    by: optional(search.by),
+    of: optional(search.of),
+    filter: optional(search.filter),
+    step: optional(search.step),
+    style: optional(search.style),
+  }),
+  component: lazyRouteComponent(() => import("./rooms/metrics/Explorer"), "Explorer"),
+});
+
+export interface FailuresSearch {
+  tab?: string;
+  filter?: string;
+}
+
+const failures = createRoute({
+  getParentRoute: () => shell,
+  path: "/failures",
+  validateSearch: (search: Record<string, unknown>): FailuresSearch => ({
+    tab: optional(search.tab),
+    filter: optional(search.filter),
+  }),
+  component: lazyRouteComponent(() => import("./rooms/failures/Failures"), "Failures"),
+});
+
+export interface AlertsSearch {
+  tab?: string;
+  measure?: string;
+  filter?: string;
+}
+
+const alerts = createRoute({
+  getParentRoute: () => shell,
+  path: "/alerts",
+  validateSearch: (search: Record<string, unknown>): AlertsSearch => ({
+    tab: optional(search.tab),
+    measure: optional(search.measure),
+    filter: optional(search.filter),
+  }),
+  component: lazyRouteComponent(() => import("./rooms/alerts/Alerts"), "Alerts"),
 });
 
 const playground = createRoute({
@@ -153,7 +244,26 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   login,
-  shell.addChildren([home, traces, trace, playground, providers, routes, prices, keys, members, events, settings]),
+  shell.addChildren([
+    home,
+    traces,
+    trace,
+    traceDiff,
+    sessions,
+    session,
+    endUsers,
+    metrics,
+    failures,
+    alerts,
+    playground,
+    providers,
+    routes,
+    prices,
+    keys,
+    members,
+    events,
+    settings,
+  ]),
 ]);
 
 export function buildRouter(queries: QueryClient) {

@@ -1,14 +1,19 @@
 /** The pages of the console, in the order of the navigation. A room that works adds its line here. */
 import {
+  IconAlertTriangle,
+  IconBell,
   IconChartHistogram,
+  IconChartLine,
   IconCoins,
   IconHistory,
   IconKey,
   IconListTree,
+  IconMessages,
   IconPlugConnected,
   IconPrompt,
   IconRoute,
   IconSettings,
+  IconUserSearch,
   IconUsers,
 } from "@tabler/icons-react";
 
@@ -26,6 +31,11 @@ export const SECTIONS: { title: string; pages: PageLink[] }[] = [
     pages: [
       { to: "/", title: "Home", icon: IconChartHistogram, keys: "g h" },
       { to: "/traces", title: "Traces", icon: IconListTree, keys: "g t", permission: "traces.read" },
+      { to: "/sessions", title: "Sessions", icon: IconMessages, keys: "g o", permission: "traces.read" },
+      { to: "/end-users", title: "Users", icon: IconUserSearch, keys: "g u", permission: "traces.read" },
+      { to: "/explore", title: "Metrics", icon: IconChartLine, keys: "g x", permission: "traces.read" },
+      { to: "/failures", title: "Failures", icon: IconAlertTriangle, keys: "g f", permission: "traces.read" },
+      { to: "/alerts", title: "Alerts", icon: IconBell, keys: "g a", permission: "traces.read" },
     ],
   },
   {

@@ -1,5 +1,5 @@
 /** Any client's input or output as messages: OpenAI chat and responses, Anthropic, Gemini, OTel GenAI, plain text. */
-import { parseJson } from "../../ui/code";
+import { parseJson } from "./code";
 
 export type Part =
   | { type: "text"; text: string }

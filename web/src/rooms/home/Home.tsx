@@ -1,8 +1,8 @@
 /** How the project is doing now: health, traffic, latency, tokens, cost, what failed, what came last. */
 import { IconActivity } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { type ReactNode, useMemo } from "react";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { type ReactNode, useCallback, useMemo } from "react";
 import { take, useApi, useKept } from "../../api/client";
 import { useScope } from "../../shell/scope";
 import { useHere } from "../../shell/sessionContext";
@@ -17,7 +17,7 @@ import css from "./home.module.css";
 import { perModel, perStatus, type Row, rowsOf, series, timeOf, total } from "./series";
 
 const MEASURES =
-  "count,error_rate,latency_p50,latency_p95,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
+  "calls,error_rate,latency_p50,latency_p95,latency_p99,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
 
 function useMetrics(measures: string, dimensions: string, interval: "auto" | "none") {
   const { api, project } = useApi();
@@ -127,14 +127,28 @@ function HealthStrip() {
 function Overview() {
   const all = useMetrics(MEASURES, "", "none");
   const over = useMetrics(MEASURES, "", "auto");
-  const byStatus = useMetrics("count", "status", "auto");
-  const byModel = useMetrics("count,cost_usd,total_tokens", "model", "auto");
-  const models = useMetrics("count,error_rate,latency_p50,latency_p95,total_tokens,cost_usd", "model", "none");
+  const byStatus = useMetrics("calls", "status", "auto");
+  const byModel = useMetrics("calls,cost_usd,total_tokens", "model", "auto");
+  const models = useMetrics("calls,error_rate,latency_p50,latency_p95,total_tokens,cost_usd", "model", "none");
   const scope = useScope();
   const zoom = useMemo(
     () => (from: number, to: number) =>
       scope.set({ range: undefined, from: new Date(from).toISOString(), to: new Date(to).toISOString() }),
     [scope],
+  );
+  const navigate = useNavigate();
+  const toTraces = useCallback(
+    (from: number, to: number) =>
+      void navigate({
+        to: "/traces",
+        search: ((before: { project?: string; env?: string }) => ({
+          project: before.project,
+          env: before.env,
+          from: new Date(from).toISOString(),
+          to: new Date(to).toISOString(),
+        })) as never,
+      }),
+    [navigate],
   );
   const specs = useMemo(() => {
     if (!over.data || !byStatus.data || !byModel.data) return null;
@@ -143,6 +157,7 @@ function Overview() {
       to: timeOf(bounds.to),
       intervalMs,
       onZoom: zoom,
+      onPick: (time: number) => toTraces(time, time + intervalMs),
     });
     const shared = base(over.data.bounds, over.data.intervalMs);
     const rows = over.data.rows;
@@ -158,7 +173,11 @@ function Overview() {
       errors: { ...shared, series: [one("errors", "error_rate", "--s5", "area")], format: percent },
       latency: {
         ...shared,
-        series: [one("p50", "latency_p50", "--s1"), one("p95", "latency_p95", "--s2")],
+        series: [
+          one("p50", "latency_p50", "--s1"),
+          one("p95", "latency_p95", "--s2"),
+          one("p99", "latency_p99", "--s5"),
+        ],
         format: duration,
       },
       ttft: { ...shared, series: [one("p50", "ttft_p50", "--s3"), one("p95", "ttft_p95", "--s4")], format: duration },
@@ -170,10 +189,10 @@ function Overview() {
       },
       cost: { ...shared, series: perModel(byModel.data, "cost_usd", shared), format: usd, stack: true },
     } satisfies Record<string, ChartSpec>;
-  }, [over.data, byStatus.data, byModel.data, zoom]);
+  }, [over.data, byStatus.data, byModel.data, zoom, toTraces]);
   if (all.error && !all.data) return <Loaded query={all}>{() => null}</Loaded>;
   const sums = all.data?.rows[0];
-  const none = all.data !== undefined && total(all.data.rows, "count") === 0;
+  const none = all.data !== undefined && total(all.data.rows, "calls") === 0;
   if (none)
     return (
       <Panel>
@@ -186,7 +205,7 @@ function Overview() {
   return (
     <>
       <div className={css.stats}>
-        <Stat label="Calls" value={sums && compact(num(sums, "count"))} />
+        <Stat label="Calls" value={sums && compact(num(sums, "calls"))} />
         <Stat
           label="Error rate"
           value={sums && percent(num(sums, "error_rate"))}
@@ -211,7 +230,7 @@ function Overview() {
       </div>
       <div className={css.charts}>
         <Tile title="Calls" note="by status" spec={specs?.calls} />
-        <Tile title="Latency" note="p50, p95" spec={specs?.latency} />
+        <Tile title="Latency" note="p50, p95, p99" spec={specs?.latency} />
         <Tile title="Cost" spec={specs?.cost} />
         <Tile title="Error rate" spec={specs?.errors} />
         <Tile title="Time to first token" note="p50, p95" spec={specs?.ttft} />
@@ -280,9 +299,9 @@ function Tile({ title, note, spec }: { title: string; note?: string; spec: Chart
 function Models({ rows }: { rows: Row[] }) {
   const sorted = rows
     .filter((row) => text(row, "model"))
-    .sort((one, other) => num(other, "count") - num(one, "count"))
+    .sort((one, other) => num(other, "calls") - num(one, "calls"))
     .slice(0, 8);
-  const most = Math.max(1, ...sorted.map((row) => num(row, "count")));
+  const most = Math.max(1, ...sorted.map((row) => num(row, "calls")));
   return (
     <table className={`${ui.table} ${css.models}`}>
       <thead>
@@ -298,12 +317,12 @@ function Models({ rows }: { rows: Row[] }) {
         {sorted.map((row) => (
           <tr key={text(row, "model")}>
             <td className={css.model}>
-              <i style={{ width: `${(num(row, "count") / most) * 100}%` }} />
+              <i style={{ width: `${(num(row, "calls") / most) * 100}%` }} />
               <Link to="/traces" search={{ filter: `model = "${text(row, "model")}"` } as never}>
                 {text(row, "model")}
               </Link>
             </td>
-            <td data-right>{compact(num(row, "count"))}</td>
+            <td data-right>{compact(num(row, "calls"))}</td>
             <td data-right>{percent(num(row, "error_rate"))}</td>
             <td data-right>{duration(num(row, "latency_p95"))}</td>
             <td data-right>{num(row, "total_tokens") > 0 ? <Money value={text(row, "cost_usd")} short /> : "–"}</td>

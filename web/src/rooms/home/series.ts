@@ -64,8 +64,8 @@ export function perStatus(data: Data, bounds: { from: number; to: number }): Ser
   const bad = groups.get("error") ?? [];
   const good = [...groups].filter(([name]) => name !== "error").flatMap(([, rows]) => rows);
   return [
-    { name: "ok", color: "--s1", kind: "bar", points: summed(good, "count", data.intervalMs, bounds) },
-    { name: "error", color: "--s5", kind: "bar", points: summed(bad, "count", data.intervalMs, bounds) },
+    { name: "ok", color: "--s1", kind: "bar", points: summed(good, "calls", data.intervalMs, bounds) },
+    { name: "error", color: "--s5", kind: "bar", points: summed(bad, "calls", data.intervalMs, bounds) },
   ];
 }
 

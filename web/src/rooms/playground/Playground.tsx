@@ -9,6 +9,7 @@ import { useKeys } from "../../shell/keys";
 import { useScope } from "../../shell/scope";
 import { Kbd, Money, PageHead, Pill } from "../../ui/atoms";
 import { Json, Markdown, parseJson } from "../../ui/code";
+import { conversation } from "../../ui/conversation";
 import { duration, integer } from "../../ui/format";
 import { Empty, Failure } from "../../ui/states";
 import css from "./playground.module.css";
@@ -38,8 +39,8 @@ function useModels() {
   return [...new Set((data?.data ?? []).map((one) => one.model).filter((name) => !name.includes("*")))];
 }
 
-/** The messages of a span, when the playground was opened from one. */
-function useOrigin(load: (turns: Turn[], model: string) => void) {
+/** The messages, model and parameters of a span, when the playground was opened from one. */
+function useOrigin(load: (turns: Turn[], model: string, settings: Partial<Settings>) => void) {
   const { api, project } = useApi();
   const search = useSearch({ strict: false }) as { trace?: string; span?: string };
   const { trace = "", span = "" } = search;
@@ -53,23 +54,48 @@ function useOrigin(load: (turns: Turn[], model: string) => void) {
   useEffect(() => {
     if (!data || loaded.current === data.span_id) return;
     loaded.current = data.span_id;
-    const body = parseJson(data.input) as { messages?: unknown; system?: unknown } | unknown[] | undefined;
-    const list = Array.isArray(body) ? body : Array.isArray(body?.messages) ? body.messages : undefined;
-    const turns = (list ?? [{ role: "user", content: data.input }])
-      .map((one) => one as { role?: string; content?: unknown })
-      .filter((one) => one.role === "system" || one.role === "user" || one.role === "assistant")
-      .map((one) => ({
-        role: one.role as Turn["role"],
-        content: typeof one.content === "string" ? one.content : textOf(one.content),
-      }));
-    const system = !Array.isArray(body) && typeof body?.system === "string" ? body.system : "";
-    load(system ? [{ role: "system", content: system }, ...turns] : turns, data.model_requested || data.model);
+    load(turnsOf(data.input), data.model_requested || data.model, settingsOf(data.parameters, data.tools));
   }, [data, load]);
 }
 
-function textOf(content: unknown): string {
-  if (!Array.isArray(content)) return "";
-  return content.map((part) => String((part as { text?: unknown }).text ?? "")).join("");
+/** What can be said again: tool calls and results are told as text, pictures are left out. */
+function turnsOf(input: string): Turn[] {
+  const messages = conversation(input, "user");
+  if (!messages) return input ? [{ role: "user", content: input }] : [];
+  return messages
+    .map((message): Turn => {
+      const content = message.parts
+        .map((part) => {
+          if (part.type === "text") return part.text;
+          if (part.type === "call") return `[calls ${part.name} ${JSON.stringify(part.arguments)}]`;
+          if (part.type === "result")
+            return typeof part.content === "string" ? part.content : JSON.stringify(part.content);
+          return "";
+        })
+        .filter(Boolean)
+        .join("\n");
+      const role =
+        message.role === "system" || message.role === "developer"
+          ? "system"
+          : message.role === "assistant"
+            ? "assistant"
+            : "user";
+      return { role, content };
+    })
+    .filter((turn) => turn.content !== "");
+}
+
+function settingsOf(parameters: Record<string, unknown>, tools: string): Partial<Settings> {
+  const number = (...names: string[]): number | undefined =>
+    names.map((name) => parameters[name]).find((value) => typeof value === "number") as number | undefined;
+  const temperature = number("temperature");
+  const maxTokens = number("max_tokens", "max_completion_tokens", "max_output_tokens");
+  const offered = parseJson(tools);
+  return {
+    temperature: temperature ?? "",
+    maxTokens: maxTokens ?? "",
+    ...(Array.isArray(offered) && offered.length > 0 && { tools: JSON.stringify(offered, null, 2) }),
+  };
 }
 
 export function Playground() {
@@ -86,9 +112,10 @@ export function Playground() {
   });
   const [signal, fire] = useState(0);
   const [running, setRunning] = useState(0);
-  const load = useRef((next: Turn[], model: string) => {
+  const load = useRef((next: Turn[], model: string, given: Partial<Settings>) => {
     if (next.length > 0) setTurns(next);
     if (model) choose([model]);
+    setSettings((before) => ({ ...before, ...given }));
   });
   useOrigin(load.current);
   const first = models[0];

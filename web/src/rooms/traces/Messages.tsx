@@ -3,7 +3,7 @@ import { IconArrowForward, IconBrain, IconChevronRight, IconFile, IconTool } fro
 import { type ReactNode, useState } from "react";
 import { Copy } from "../../ui/atoms";
 import { Code, Json, Markdown, parseJson } from "../../ui/code";
-import type { Message, Part } from "./conversation";
+import type { Message, Part } from "../../ui/conversation";
 import css from "./traces.module.css";
 
 const FOLD_AT = 4000;

@@ -7,20 +7,22 @@ import { take, useApi } from "../../api/client";
 import type { Span } from "../../api/types";
 import { CopyId, EnvironmentTag, Fact, KindIcon, Money, Pill, Time } from "../../ui/atoms";
 import { Code, Json, parseJson } from "../../ui/code";
+import { conversation } from "../../ui/conversation";
 import { clockTime, duration, integer, usd } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
-import { conversation } from "./conversation";
+import { Feedback, useScores } from "./Feedback";
 import { Messages } from "./Messages";
 import css from "./traces.module.css";
 
-const TABS = ["conversation", "raw", "attributes", "events"] as const;
+const TABS = ["conversation", "raw", "attributes", "events", "feedback"] as const;
 type Tab = (typeof TABS)[number];
 const TITLES: Record<Tab, string> = {
   conversation: "Conversation",
   raw: "Input and output",
   attributes: "Attributes",
   events: "Events",
+  feedback: "Feedback",
 };
 
 export function SpanDetail({ traceId, spanId, tab }: { traceId: string; spanId: string; tab: string | undefined }) {
@@ -41,6 +43,8 @@ export function SpanDetail({ traceId, spanId, tab }: { traceId: string; spanId: 
 
 function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
   const navigate = useNavigate();
+  const scores = useScores(span.trace_id).data?.data ?? [];
+  const given = scores.filter((one) => (span.is_root && !one.span_id) || one.span_id === span.span_id).length;
   const chosen: Tab = TABS.find((one) => one === tab) ?? "conversation";
   const select = (next: Tab) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, tab: next })) as never, replace: true });
@@ -74,6 +78,15 @@ function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
           <div>{span.status_message}</div>
         </div>
       )}
+      {span.duplicate_of && (
+        <p className={css.notice}>
+          The gateway recorded this call too:{" "}
+          <Link to="." search={((before: object) => ({ ...before, span: span.duplicate_of })) as never}>
+            its own span
+          </Link>{" "}
+          is the one that counts (matched by {span.match.replace("_", " ")}).
+        </p>
+      )}
       <div className={ui.tabs} role="tablist" aria-label="Span">
         {TABS.map((one) => (
           <button
@@ -85,6 +98,7 @@ function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
             onClick={() => select(one)}
           >
             {TITLES[one]}
+            {one === "feedback" && given > 0 && <span className={ui.count}>{given}</span>}
             {one === "events" && span.events.length > 0 && <span className={ui.count}>{span.events.length}</span>}
           </button>
         ))}
@@ -94,6 +108,9 @@ function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
         {chosen === "raw" && <Raw span={span} />}
         {chosen === "attributes" && <Attributes span={span} />}
         {chosen === "events" && <Events span={span} />}
+        {chosen === "feedback" && (
+          <Feedback key={span.span_id} traceId={span.trace_id} spanId={span.span_id} isRoot={span.is_root} />
+        )}
       </div>
     </div>
   );

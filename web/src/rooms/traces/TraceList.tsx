@@ -9,12 +9,12 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { take, useApi, useKept } from "../../api/client";
 import type { TraceSummary } from "../../api/types";
 import type { TracesSearch } from "../../router";
+import { FilterBar } from "../../shell/filter/FilterBar";
 import { useKeys } from "../../shell/keys";
 import { useScope } from "../../shell/scope";
 import { FirstCall } from "../../ui/FirstCall";
 import { Empty, Failure, Loading } from "../../ui/states";
 import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS } from "./columns";
-import { FilterBar } from "./FilterBar";
 import { orderKey } from "./order";
 import css from "./traces.module.css";
 

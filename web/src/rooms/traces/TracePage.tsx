@@ -12,11 +12,13 @@ import { useKeys } from "../../shell/keys";
 import { CopyId, EnvironmentTag, Fact, Money, Pill, Time } from "../../ui/atoms";
 import { duration, integer, plural } from "../../ui/format";
 import { Empty, Failure, Loading } from "../../ui/states";
+import { Compare } from "./Compare";
+import { scoreText, useScores } from "./Feedback";
 import { buildTree } from "./model";
 import { orderKey } from "./order";
 import { OpenInPlayground, SpanDetail } from "./SpanDetail";
+import { SpanPane } from "./SpanPane";
 import css from "./traces.module.css";
-import { Waterfall } from "./Waterfall";
 
 export function TracePage() {
   const { traceId } = useParams({ strict: false }) as { traceId: string };
@@ -53,6 +55,7 @@ function Page({ data }: { data: Trace }) {
         : tree.roots[0];
   const select = (span: string) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, span })) as never, replace: true });
+  const scores = useScores(trace.trace_id).data?.data ?? [];
   const order = queries.getQueryData<string[]>(orderKey(project)) ?? [];
   const place = order.indexOf(trace.trace_id);
   const go = (by: number) => {
@@ -68,7 +71,12 @@ function Page({ data }: { data: Trace }) {
     "[": () => go(-1),
     "]": () => go(1),
     Escape: () => void navigate({ to: "/traces" }),
-    g: () => undefined,
+    a: () =>
+      void navigate({
+        to: ".",
+        search: ((before: object) => ({ ...before, tab: "feedback" })) as never,
+        replace: true,
+      }),
   });
   const share = async () => {
     await navigator.clipboard.writeText(window.location.href);
@@ -99,6 +107,7 @@ function Page({ data }: { data: Trace }) {
               </ActionIcon>
             </>
           )}
+          <Compare trace={trace} />
           <Tooltip label="Copy link">
             <ActionIcon onClick={() => void share()} aria-label="Copy link to this trace">
               <IconShare size={16} stroke={1.7} />
@@ -129,8 +138,29 @@ function Page({ data }: { data: Trace }) {
           <Fact label="Environment">
             <EnvironmentTag name={trace.environment} />
           </Fact>
-          {trace.user_id && <Fact label="User">{trace.user_id}</Fact>}
-          {trace.session_id && <Fact label="Session">{trace.session_id}</Fact>}
+          {trace.user_id && (
+            <Fact label="User">
+              <Link to="/traces" search={{ filter: `user_id = "${trace.user_id}"` } as never}>
+                {trace.user_id}
+              </Link>
+            </Fact>
+          )}
+          {trace.session_id && (
+            <Fact label="Session">
+              <Link to="/sessions/$sessionId" params={{ sessionId: trace.session_id }}>
+                {trace.session_id}
+              </Link>
+            </Fact>
+          )}
+          {scores.length > 0 && (
+            <Fact label="Scores">
+              {scores.slice(0, 6).map((score) => (
+                <Pill key={score.id} title={score.comment || undefined}>
+                  {score.name} {scoreText(score)}
+                </Pill>
+              ))}
+            </Fact>
+          )}
           {trace.tags.length > 0 && (
             <Fact label="Tags">
               {trace.tags.map((tag) => (
@@ -141,7 +171,7 @@ function Page({ data }: { data: Trace }) {
         </dl>
       </header>
       <div className={css.split}>
-        <Waterfall tree={tree} selected={chosen} select={select} />
+        <SpanPane traceId={trace.trace_id} tree={tree} selected={chosen} select={select} />
         <div className={css.side}>
           {chosen && <SpanDetail key={chosen} traceId={trace.trace_id} spanId={chosen} tab={search.tab} />}
         </div>

@@ -3,10 +3,10 @@ import { IconFilter, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { take, useApi } from "../../api/client";
-import { useKeys } from "../../shell/keys";
-import { useScope } from "../../shell/scope";
+import { useKeys } from "../keys";
+import { useScope } from "../scope";
 import { chip, clause, clauses, draft, FIELDS, fieldOf, join, OPERATORS } from "./filter";
-import css from "./traces.module.css";
+import css from "./filter.module.css";
 
 interface Suggestion {
   label: string;
@@ -25,7 +25,7 @@ function useValues(dimension: string | undefined): string[] {
     queryFn: () =>
       take(
         api.GET("/api/v1/metrics", {
-          params: { query: { measures: "count", dimensions: dimension, interval: "none", ...scope.bounds() } },
+          params: { query: { measures: "calls", dimensions: dimension, interval: "none", ...scope.bounds() } },
         }),
       ),
   });
@@ -37,10 +37,13 @@ export function FilterBar({
   filter,
   search,
   change,
+  words = true,
 }: {
   filter: string;
   search: string;
   change: (next: { filter?: string; q?: string }) => void;
+  /** Whether plain words search; else only filters are taken. */
+  words?: boolean;
 }) {
   const [text, setText] = useState(search);
   const [focused, setFocused] = useState(false);
@@ -96,7 +99,7 @@ export function FilterBar({
     if (picked) take_(picked);
     else if (typed.operator && typed.value) commit(clause(typed.field, typed.operator, typed.value));
     else {
-      change({ filter: join(chips), q: text.trim() || undefined });
+      if (words) change({ filter: join(chips), q: text.trim() || undefined });
       input.current?.blur();
     }
   };
@@ -150,8 +153,10 @@ export function FilterBar({
         onFocus={() => setFocused(true)}
         onBlur={() => window.setTimeout(() => setFocused(false), 120)}
         onKeyDown={key}
-        placeholder={chips.length > 0 ? "and …" : "Search, or filter: model = …, latency_ms > 1000   ( / )"}
-        aria-label="Search or filter traces"
+        placeholder={
+          chips.length > 0 ? "and …" : `${words ? "Search, or filter" : "Filter"}: model = …, latency_ms > 1000   ( / )`
+        }
+        aria-label={words ? "Search or filter traces" : "Filter"}
         role="combobox"
         aria-expanded={open}
         aria-controls="filter-suggestions"

@@ -4,14 +4,18 @@ import { GridComponent, TooltipComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { useEffect, useRef } from "react";
-import { type ChartSpec, cssColor, draw } from "./draw";
+import { type ChartSpec, cssColor, draw, picked } from "./draw";
 
 use([BarChart, LineChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
 type Chart = ReturnType<typeof init>;
 
 /** Dragging over the chart zooms: the caller puts the new range into the URL. */
-function brush(chart: Chart, zoom: (from: number, to: number) => void): () => void {
+function brush(
+  chart: Chart,
+  zoom: (from: number, to: number) => void,
+  pick: (time: number, value: number) => void,
+): () => void {
   const dom = chart.getDom();
   let start: number | null = null;
   let band: HTMLDivElement | null = null;
@@ -42,6 +46,13 @@ function brush(chart: Chart, zoom: (from: number, to: number) => void): () => vo
         Number(chart.convertFromPixel({ xAxisIndex: 0 }, pixel)),
       );
       if (from !== undefined && to !== undefined && to - from > 1000) zoom(from, to);
+    } else if (start !== null) {
+      const y = event.clientY - dom.getBoundingClientRect().top;
+      const pixel = [x(event), y];
+      if (chart.containPixel({ gridIndex: 0 }, pixel)) {
+        const [time, value] = chart.convertFromPixel({ gridIndex: 0 }, pixel) as [number, number];
+        pick(time, value);
+      }
     }
     end();
   };
@@ -60,8 +71,8 @@ export default function Drawn({ spec, height }: { spec: ChartSpec; height: numbe
   const scheme = useComputedColorScheme("light");
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
-  const zoom = useRef(spec.onZoom);
-  zoom.current = spec.onZoom;
+  const latest = useRef(spec);
+  latest.current = spec;
 
   useEffect(() => {
     const element = box.current;
@@ -70,7 +81,14 @@ export default function Drawn({ spec, height }: { spec: ChartSpec; height: numbe
     chart.current = made;
     const observer = new ResizeObserver(() => made.resize());
     observer.observe(element);
-    const stop = brush(made, (from, to) => zoom.current?.(from, to));
+    const stop = brush(
+      made,
+      (from, to) => latest.current.onZoom?.(from, to),
+      (time, value) => {
+        const found = picked(latest.current, time, value);
+        if (found) latest.current.onPick?.(found.time, found.series);
+      },
+    );
     return () => {
       stop();
       observer.disconnect();

@@ -16,6 +16,32 @@ export interface ChartSpec {
   stack?: boolean;
   intervalMs?: number;
   onZoom?: (from: number, to: number) => void;
+  /** A click: the bucket's time, and the place of the series under the pointer. */
+  onPick?: (time: number, series: number | null) => void;
+}
+
+/** The bucket and the series that a click at a time and a value is about. */
+export function picked(spec: ChartSpec, time: number, value: number): { time: number; series: number | null } | null {
+  const times = spec.series[0]?.points.map(([at]) => at) ?? [];
+  let nearest = -1;
+  for (let place = 0; place < times.length; place++)
+    if (nearest < 0 || Math.abs((times[place] as number) - time) < Math.abs((times[nearest] as number) - time))
+      nearest = place;
+  if (nearest < 0) return null;
+  let series: number | null = null;
+  let best = Number.POSITIVE_INFINITY;
+  let floor = 0;
+  spec.series.forEach((one, place) => {
+    const here = one.points[nearest]?.[1] ?? null;
+    if (here === null) return;
+    const distance = spec.stack ? (value >= floor && value <= floor + here ? 0 : 1) : Math.abs(here - value);
+    floor += here;
+    if (distance < best && (!spec.stack || distance === 0)) {
+      best = distance;
+      series = place;
+    }
+  });
+  return { time: times[nearest] as number, series };
 }
 
 export function cssColor(name: string): string {

@@ -1,0 +1,30 @@
+/** What a rule may watch, and how its values read. */
+import { compact, duration, integer, percent, usd } from "../../ui/format";
+
+const KINDS: [string, string, (value: number) => string, string][] = [
+  ["error_rate", "Error rate", percent, "share, 0.05 is 5 %"],
+  ["errors", "Errors", integer, "errors"],
+  ["calls", "Model calls", compact, "calls"],
+  ["latency_p50", "Latency p50", duration, "milliseconds"],
+  ["latency_p95", "Latency p95", duration, "milliseconds"],
+  ["latency_p99", "Latency p99", duration, "milliseconds"],
+  ["ttft_p50", "First token p50", duration, "milliseconds"],
+  ["ttft_p95", "First token p95", duration, "milliseconds"],
+  ["cost_usd", "Cost", usd, "US dollars"],
+  ["total_tokens", "Tokens", compact, "tokens"],
+  ["count", "Spans", compact, "spans"],
+];
+
+export const CHOICES = KINDS.map(([value, label]) => ({ value, label }));
+
+export function titleOf(measure: string): string {
+  return KINDS.find(([id]) => id === measure)?.[1] ?? measure;
+}
+
+export function formatOf(measure: string): (value: number) => string {
+  return KINDS.find(([id]) => id === measure)?.[2] ?? String;
+}
+
+export function unitOf(measure: string): string {
+  return KINDS.find(([id]) => id === measure)?.[3] ?? "";
+}
