@@ -19,7 +19,7 @@ MOST_PATTERN = 1_000
 
 REFUSAL = re.compile(
     r"\b(?:i(?:'m| am)?\s+(?:(?:really|very|so|truly|terribly)\s+)?(?:sorry|afraid|unable)\b"
-    r"|(?:i|we)\s+(?:simply\s+|really\s+)?(?:can't|cannot|can not|won't|will not|couldn't|could not|must decline|decline"
+    r"|i\s+(?:simply\s+|really\s+)?(?:can't|cannot|can not|won't|will not|couldn't|could not|must decline|decline"
     r"|must refuse|refuse|am not able|'m not able|am not allowed|'m not allowed|do not feel comfortable|don't feel"
     r" comfortable|am unable|'m unable|am not comfortable|'m not comfortable|am not going to|'m not going to"
     r"|don't provide|do not provide)\b"
@@ -32,7 +32,7 @@ REFUSAL = re.compile(
     r"|unable to (?:help|assist|provide|comply|fulfil|answer))",
     re.IGNORECASE | re.DOTALL,
 )
-_REFUSAL_HEAD = 400  # characters: who refuses says so at once
+_REFUSAL_HEAD = 160  # characters: who refuses says so at once
 
 
 def build_exact(name: str, *, expected: str | None = None, normalised: bool = False) -> Callable[[Sample], Score]:
