@@ -5,13 +5,13 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import type { AlertRule, RuleBody, RulePreview } from "../../api/agreed";
 import { useAsk } from "../../api/ask";
-import { take, useApi } from "../../api/client";
+import { isAbsent, take, useApi } from "../../api/client";
 import { useScope } from "../../shell/scope";
 import { Pill } from "../../ui/atoms";
 import { Chart } from "../../ui/Chart";
 import page from "../../ui/page.module.css";
 import { useChannels } from "./Alerts";
-import { CHOICES, formatOf, titleOf, unitOf } from "./measures";
+import { CHOICES, formatOf, titleOf, unitOf, usualOf } from "./measures";
 
 export function RuleDialog({
   rule,
@@ -33,16 +33,16 @@ export function RuleDialog({
     queryKey: [project, "environments"],
     queryFn: () => take(api.GET("/api/v1/environments")),
   });
-  const known = CHOICES.some((one) => one.value === measure);
+  const watchedAtFirst = CHOICES.find((one) => one.value === measure)?.value ?? "error_rate";
   const [body, setBody] = useState<RuleBody>(
     rule ?? {
       name: "",
-      measure: (known && measure) || "error_rate",
+      measure: watchedAtFirst,
       filter: filter ?? "",
       environment: scope.env,
       window_minutes: 5,
       direction: "above",
-      threshold: 0.05,
+      threshold: usualOf(watchedAtFirst),
       channel_ids: [],
       enabled: true,
     },
@@ -107,7 +107,7 @@ export function RuleDialog({
             label="Measure"
             data={CHOICES}
             value={watched}
-            onChange={(next) => next && set({ measure: next })}
+            onChange={(next) => next && set({ measure: next, threshold: usualOf(next) })}
             searchable
           />
           <Select
@@ -176,6 +176,7 @@ export function RuleDialog({
 }
 
 function Preview({ preview, error, rule }: { preview: RulePreview | undefined; error: Error | null; rule: RuleBody }) {
+  if (isAbsent(error)) return null;
   if (error) return <div className="muted">{error.message}</div>;
   if (!preview) return <div style={{ height: 150 }} />;
   const format = formatOf(rule.measure);

@@ -28,3 +28,10 @@ export function formatOf(measure: string): (value: number) => string {
 export function unitOf(measure: string): string {
   return KINDS.find(([id]) => id === measure)?.[3] ?? "";
 }
+
+/** A threshold to begin with. */
+export function usualOf(measure: string): number {
+  if (measure === "error_rate") return 0.05;
+  if (/^(latency|ttft)/.test(measure)) return 5000;
+  return measure === "cost_usd" ? 10 : 100;
+}

@@ -10,7 +10,7 @@ import { EnvironmentTag, Fact, Money, Pill, Time } from "../../ui/atoms";
 import { conversation, type Message } from "../../ui/conversation";
 import { compact, duration, integer, plural } from "../../ui/format";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { scoreText, useScores } from "./Feedback";
+import { scoresOf, WITH_SCORES } from "./columns";
 import { Messages } from "./Messages";
 import css from "./traces.module.css";
 
@@ -27,7 +27,7 @@ export function SessionPage() {
     queryFn: ({ pageParam }) =>
       take(
         api.GET("/api/v1/traces", {
-          params: { query: { filter, limit: PAGE, ...(pageParam && { cursor: pageParam }) } },
+          params: { query: { filter, limit: PAGE, ...WITH_SCORES, ...(pageParam && { cursor: pageParam }) } },
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
@@ -123,7 +123,6 @@ function lastSaid(messages: Message[]): Message[] {
 
 function Turn({ trace, place, chosen }: { trace: TraceSummary; place: number; chosen: boolean }) {
   const { api, project } = useApi();
-  const scores = useScores(trace.trace_id).data?.data ?? [];
   const span = useQuery({
     queryKey: [project, "span", trace.trace_id, trace.root_span_id],
     enabled: trace.root_span_id !== "",
@@ -150,11 +149,13 @@ function Turn({ trace, place, chosen }: { trace: TraceSummary; place: number; ch
         </Link>
         <Time value={trace.start_time} className="muted" />
         <span className="grow" />
-        {scores.slice(0, 3).map((score) => (
-          <Pill key={score.id}>
-            {score.name} {scoreText(score)}
-          </Pill>
-        ))}
+        {Object.entries(scoresOf(trace))
+          .slice(0, 3)
+          .map(([name, value]) => (
+            <Pill key={name}>
+              {name} {value}
+            </Pill>
+          ))}
         <span className="num soft">{duration(trace.duration_ms)}</span>
         {trace.total_tokens > 0 && <span className="num muted">{compact(trace.total_tokens)} tok</span>}
         {trace.cost_usd !== null && <Money value={trace.cost_usd} short />}

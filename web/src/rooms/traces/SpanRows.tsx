@@ -82,7 +82,7 @@ function SpanRow({
   toggle,
 }: RowsProps & { row: Row; top: number; selected: boolean }) {
   const { span, depth, children, group } = row;
-  const error = group ? group.errors > 0 : span.status === "error";
+  const error = !group && span.status === "error";
   const closed = group ? !opened.has(row.id) : folded.has(row.id);
   const share = group ? undefined : critical.get(row.id);
   const onPath = group ? group.spans.some((one) => critical.has(one)) : share !== undefined;

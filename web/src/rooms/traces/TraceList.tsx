@@ -11,21 +11,23 @@ import type { TraceSummary } from "../../api/types";
 import type { TracesSearch } from "../../router";
 import { FilterBar } from "../../shell/filter/FilterBar";
 import { useKeys } from "../../shell/keys";
+import { SavedViews } from "../../shell/SavedViews";
 import { useScope } from "../../shell/scope";
 import { FirstCall } from "../../ui/FirstCall";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS } from "./columns";
+import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS, WITH_SCORES } from "./columns";
+import { Export } from "./Export";
 import { orderKey } from "./order";
 import css from "./traces.module.css";
 
 const PAGE = 100;
 
-function useTraces(filter: string, search: string) {
+function useTraces(filter: string, search: string, scored: boolean) {
   const { api, project } = useApi();
   const kept = useKept();
   const scope = useScope();
   return useInfiniteQuery({
-    queryKey: [project, "traces", scope.key, filter, search, "live"],
+    queryKey: [project, "traces", scope.key, filter, search, scored, "live"],
     initialPageParam: "",
     queryFn: ({ pageParam }) =>
       take(
@@ -36,6 +38,7 @@ function useTraces(filter: string, search: string) {
               limit: PAGE,
               ...(filter && { filter }),
               ...(search && { search }),
+              ...(scored && WITH_SCORES),
               ...(scope.env && { environment: scope.env }),
               ...(pageParam && { cursor: pageParam }),
             },
@@ -52,7 +55,7 @@ export function TraceList() {
   const navigate = useNavigate();
   const filter = search.filter ?? "";
   const words = search.q ?? "";
-  const traces = useTraces(filter, words);
+  const traces = useTraces(filter, words, (search.columns ?? "").split(",").includes("scores"));
   const narrow = useMediaQuery("(max-width: 800px)", false, { getInitialValueInEffect: false });
   const tight = useMediaQuery("(max-width: 1599px)", false, { getInitialValueInEffect: false });
   const [dense, setDense] = useLocalStorage({
@@ -74,6 +77,8 @@ export function TraceList() {
     <div className={css.list}>
       <div className={css.toolbar}>
         <FilterBar filter={filter} search={words} change={(next) => change({ filter: next.filter, q: next.q })} />
+        <SavedViews page="traces" />
+        <Export filter={filter} />
         <ColumnChooser chosen={search.columns} change={(next) => change({ columns: next })} />
         <Tooltip label={dense ? "Comfortable rows" : "Compact rows"}>
           <ActionIcon onClick={() => setDense(!dense)} aria-label="Row density" aria-pressed={dense}>

@@ -17,6 +17,19 @@ export interface Column {
   cell: (trace: TraceSummary) => ReactNode;
 }
 
+/** Asks for the scores of the traces listed. */
+export const WITH_SCORES: object = { with_scores: true };
+
+/** Mean scores by name, rounded, when the list was asked with them. */
+export function scoresOf(trace: TraceSummary): Record<string, number> {
+  const scores = (trace as { scores?: Record<string, number | null> | null }).scores ?? {};
+  return Object.fromEntries(
+    Object.entries(scores)
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => [name, Math.round(Number(value) * 100) / 100]),
+  );
+}
+
 export const COLUMNS: Column[] = [
   {
     id: "name",
@@ -118,6 +131,21 @@ export const COLUMNS: Column[] = [
       <span className={css.tags}>
         {trace.tags.map((tag) => (
           <Pill key={tag}>{tag}</Pill>
+        ))}
+      </span>
+    ),
+  },
+  {
+    id: "scores",
+    title: "Scores",
+    width: "minmax(100px, 170px)",
+    wide: true,
+    cell: (trace) => (
+      <span className={css.tags}>
+        {Object.entries(scoresOf(trace)).map(([name, value]) => (
+          <Pill key={name} title={`${name} ${value}`}>
+            {name} {value}
+          </Pill>
         ))}
       </span>
     ),

@@ -227,7 +227,7 @@ export function lanes(tree: Tree): { spans: Laned[]; count: number } {
     const start = (tree.starts.get(span.span_id) as number) - tree.from;
     const parent = tree.parents.get(span.span_id);
     let lane = parent === undefined ? 0 : (laneOf.get(parent) ?? 0) + 1;
-    while ((ends[lane] ?? Number.NEGATIVE_INFINITY) > start + 0.0005) lane++;
+    while ((ends[lane] ?? Number.NEGATIVE_INFINITY) > start + 0.002) lane++;
     ends[lane] = start + span.duration_ms;
     laneOf.set(span.span_id, lane);
     spans.push({ span, lane, start });
