@@ -66,7 +66,7 @@ def corrected(rng: np.random.Generator) -> tuple[Interval, float]:
     return correction.rogan_gladen(int(rng.binomial(400, p * se + (1 - p) * (1 - sp))), 400, errors), p
 
 
-def gate(name: str, first: list[float], margin: float, verdict: str, runs: int = 3_000) -> None:
+def gate(name: str, first: list[float], margin: float, verdict: str, runs: int = 20_000) -> None:
     """How often a gate of 200 yes/no cases gives a verdict; cells are both, candidate alone, baseline alone, neither."""
     rng = np.random.default_rng(2)
     found = 0
