@@ -84,7 +84,7 @@ def filled(stack: Stack) -> Stack:
     """A project `Shop` with a failing agent, a conversation of two turns, a slow model and a trace of 5,000 spans."""
     admin = Admin(stack.url)
     sender = Sender(stack.url, admin.new_project("Shop", "http://127.0.0.1:9/v1"))
-    llm = {"gen_ai__operation__name": "chat", "gen_ai__provider__name": "openai"}
+    llm: dict[str, Any] = {"gen_ai__operation__name": "chat", "gen_ai__provider__name": "openai"}
     sender.send(
         sender.span(1, 1, "answer ticket", 0, 900, error="no answer"),
         sender.span(1, 2, "retrieve", 10, 100, below=1, openinference__span__kind="RETRIEVER"),

@@ -3,6 +3,16 @@ import { Kbd } from "../ui/atoms";
 import type { PageLink } from "./pages";
 import css from "./shell.module.css";
 
+const TRACE: [string, string][] = [
+  ["← →", "Fold or unfold a span"],
+  ["e", "Next error (E: the one before)"],
+  ["n", "Next match (N: the one before)"],
+  ["c", "Only the critical path"],
+  ["r", "Collapse repeated siblings"],
+  ["1 2 3", "Waterfall, tree, timeline"],
+  ["a", "Score or comment"],
+];
+
 const GENERAL: [string, string][] = [
   ["⌘ K", "Command palette"],
   ["/", "Search or filter"],
@@ -22,14 +32,14 @@ export function Help({ opened, close, pages }: { opened: boolean; close: () => v
   return (
     <Modal opened={opened} onClose={close} title="Keyboard" size={560}>
       <div className={css.help}>
-        {[GENERAL, rows].map((list) => (
+        {[[...GENERAL, ...TRACE], rows].map((list) => (
           <dl key={list[0]?.[0]}>
             {list.map(([keys, title]) => (
               <div key={keys}>
                 <dt>{title}</dt>
                 <dd>
                   {keys.split(" ").map((key, place) => (
-                    <Kbd key={`${key}${place === 0 ? "" : "2"}`}>{key}</Kbd>
+                    <Kbd key={`${key}${place}`}>{key}</Kbd>
                   ))}
                 </dd>
               </div>
