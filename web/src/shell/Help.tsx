@@ -39,7 +39,8 @@ export function Help({ opened, close, pages }: { opened: boolean; close: () => v
                 <dt>{title}</dt>
                 <dd>
                   {keys.split(" ").map((key, place) => (
-                    <Kbd key={`${key}${place}`}>{key}</Kbd>
+                    // biome-ignore lint/suspicious/noArrayIndexKey: "t t" holds a key twice
+                    <Kbd key={place}>{key}</Kbd>
                   ))}
                 </dd>
               </div>

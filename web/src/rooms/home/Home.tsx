@@ -19,12 +19,15 @@ import { perModel, perStatus, type Row, rowsOf, series, timeOf, total } from "./
 const MEASURES =
   "calls,error_rate,latency_p50,latency_p95,latency_p99,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
 
-function useMetrics(measures: string, dimensions: string, interval: "auto" | "none") {
+/** Latency and errors are told of model calls: an agent waits for its calls, and would count them twice. */
+const OF_CALLS = 'kind in ("llm", "embedding")';
+
+function useMetrics(measures: string, dimensions: string, interval: "auto" | "none", filter = OF_CALLS) {
   const { api, project } = useApi();
   const kept = useKept();
   const scope = useScope();
   return useQuery({
-    queryKey: [project, "metrics", measures, dimensions, interval, scope.key, "live"],
+    queryKey: [project, "metrics", measures, dimensions, interval, filter, scope.key, "live"],
     queryFn: async () => {
       const bounds = scope.bounds();
       const metrics = await take(
@@ -35,6 +38,7 @@ function useMetrics(measures: string, dimensions: string, interval: "auto" | "no
               interval,
               ...bounds,
               ...(dimensions && { dimensions }),
+              ...(filter && { filter }),
               ...(scope.env && { environment: scope.env }),
             },
           },
@@ -126,6 +130,7 @@ function HealthStrip() {
 
 function Overview() {
   const all = useMetrics(MEASURES, "", "none");
+  const any = useMetrics("count", "", "none", "");
   const over = useMetrics(MEASURES, "", "auto");
   const byStatus = useMetrics("calls", "status", "auto");
   const byModel = useMetrics("calls,cost_usd,total_tokens", "model", "auto");
@@ -192,7 +197,7 @@ function Overview() {
   }, [over.data, byStatus.data, byModel.data, zoom, toTraces]);
   if (all.error && !all.data) return <Loaded query={all}>{() => null}</Loaded>;
   const sums = all.data?.rows[0];
-  const none = all.data !== undefined && total(all.data.rows, "calls") === 0;
+  const none = any.data !== undefined && total(any.data.rows, "count") === 0;
   if (none)
     return (
       <Panel>

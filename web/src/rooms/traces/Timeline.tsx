@@ -215,14 +215,13 @@ function draw(pen: CanvasRenderingContext2D, given: Drawing): void {
     pen.fillText(duration(view.from + ((view.to - view.from) * at) / 4), at === 0 ? 6 : at === 4 ? width - 6 : x, 10);
   }
   pen.textAlign = "left";
-  for (const { span, lane, start } of laid) {
+  for (const { span, lane, start } of failedLast(laid, selected)) {
     const x = (start - view.from) * scale;
-    const w = Math.max(1.5, span.duration_ms * scale - (span.duration_ms * scale > 4 ? 1 : 0));
+    const w = Math.max(error(span) ? 3 : 1.5, span.duration_ms * scale - (span.duration_ms * scale > 4 ? 1 : 0));
     if (x > width || x + w < 0) continue;
     const y = TOP + lane * LANE;
-    const error = span.status === "error";
-    pen.globalAlpha = found !== null && !found.has(span.span_id) ? 0.16 : error ? 1 : 0.85;
-    pen.fillStyle = error ? bad : colorOf(span.kind);
+    pen.globalAlpha = found !== null && !found.has(span.span_id) ? 0.16 : error(span) ? 1 : 0.85;
+    pen.fillStyle = error(span) ? bad : colorOf(span.kind);
     pen.fillRect(x, y, w, LANE - GAP);
     if (critical.has(span.span_id)) {
       pen.fillStyle = warn;
@@ -243,6 +242,16 @@ function draw(pen: CanvasRenderingContext2D, given: Drawing): void {
     }
   }
   pen.globalAlpha = 1;
+}
+
+function error(span: Laned["span"]): boolean {
+  return span.status === "error";
+}
+
+/** What failed and what is chosen is drawn over its neighbours, so that it shows in the densest trace. */
+function failedLast(laid: Laned[], selected: string | undefined): Laned[] {
+  const rank = (one: Laned) => (one.span.span_id === selected ? 2 : error(one.span) ? 1 : 0);
+  return [...laid].sort((one, other) => rank(one) - rank(other));
 }
 
 /** As much of a name as there is room for: 6 px a letter is a safe guess, measuring 5,000 texts is slow. */
