@@ -98,7 +98,13 @@ function Scores({ traceId, spanId }: { traceId: string; spanId: string | undefin
                 )}
               </div>
             ))}
-            {may("scores.write") && <Annotate traceId={traceId} spanId={spanId} done={refresh} />}
+            {may("scores.write") && (
+              <Annotate
+                traceId={traceId}
+                spanId={spanId}
+                done={(made) => show((before) => [made, ...before.filter((one) => one.id !== made.id)])}
+              />
+            )}
           </>
         )}
       </Loaded>
@@ -113,7 +119,15 @@ function toneOf(score: Score): "good" | "bad" | "accent" {
 
 const FREE = "";
 
-function Annotate({ traceId, spanId, done }: { traceId: string; spanId: string | undefined; done: () => unknown }) {
+function Annotate({
+  traceId,
+  spanId,
+  done,
+}: {
+  traceId: string;
+  spanId: string | undefined;
+  done: (made: Score) => unknown;
+}) {
   const ask = useAsk();
   const { project } = useApi();
   const configs = useQuery({
@@ -143,10 +157,10 @@ function Annotate({ traceId, spanId, done }: { traceId: string; spanId: string |
           ...(config && { config_id: config.id }),
         },
       }),
-    onSuccess: () => {
+    onSuccess: (made) => {
       setValue("");
       setComment("");
-      return done();
+      done(made);
     },
   });
   const submit = (event: FormEvent) => {
