@@ -249,6 +249,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Failures
+         * @description Failures by signature, the most frequent first; of the last day unless `from` says otherwise.
+         */
+        get: operations["list_failures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failures/{signature}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Failure
+         * @description One failure and how it is spread over models, providers, environments and releases.
+         */
+        get: operations["read_failure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/latency/owners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Latency Owners
+         * @description Whose latency it was: steps by name and kind with their part of all critical paths.
+         */
+        get: operations["list_latency_owners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/live": {
         parameters: {
             query?: never;
@@ -807,6 +867,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/critical-path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Critical Path
+         * @description Which steps a trace waited for.
+         */
+        get: operations["read_critical_path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/diff/{other_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diff Traces
+         * @description What differs between two traces.
+         */
+        get: operations["diff_traces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -853,6 +953,54 @@ export interface paths {
          * @description Changes a user. A new password or a disabling ends their sessions. The last owner stays one.
          */
         patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Views
+         * @description The caller's own views and those that others share, by name.
+         */
+        get: operations["list_views"];
+        put?: never;
+        /**
+         * Create View
+         * @description Saves a view.
+         */
+        post: operations["create_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{view_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete View
+         * @description Forgets a view of one's own.
+         */
+        delete: operations["delete_view"];
+        options?: never;
+        head?: never;
+        /**
+         * Change View
+         * @description Changes a view of one's own.
+         */
+        patch: operations["change_view"];
         trace?: never;
     };
     "/healthz": {
@@ -963,6 +1111,16 @@ export interface components {
             label: string;
             /** Value */
             value: number;
+        };
+        /**
+         * Change
+         * @description A total of both traces.
+         */
+        Change: {
+            /** Left */
+            left: number | string | null;
+            /** Right */
+            right: number | string | null;
         };
         /**
          * CommentIn
@@ -1101,6 +1259,40 @@ export interface components {
             /** Traces */
             traces: number;
         };
+        /**
+         * CriticalPathOut
+         * @description The steps of the critical path in order of time; `owner` is the one with the greatest share.
+         */
+        CriticalPathOut: {
+            /** Owner */
+            owner: string;
+            /** Steps */
+            steps: components["schemas"]["PathStepOut"][];
+            /** Total Ns */
+            total_ns: number;
+        };
+        /**
+         * DiffedSpan
+         * @description A span as a difference shows it.
+         */
+        DiffedSpan: {
+            /** Cost Usd */
+            cost_usd: string | null;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Kind */
+            kind: string;
+            /** Model */
+            model: string;
+            /** Name */
+            name: string;
+            /** Span Id */
+            span_id: string;
+            /** Status */
+            status: string;
+            /** Total Tokens */
+            total_tokens: number;
+        };
         /** EnvironmentBody */
         EnvironmentBody: {
             /** Name */
@@ -1153,6 +1345,99 @@ export interface components {
             subject_id: string;
             /** Subject Kind */
             subject_kind: string;
+        };
+        /**
+         * FailureDetail
+         * @description A failure, and how it is spread.
+         */
+        FailureDetail: {
+            /** Breakdown */
+            breakdown: {
+                [key: string]: components["schemas"]["Share"][];
+            };
+            /** Count */
+            count: number;
+            /** Error Class */
+            error_class: string;
+            example: components["schemas"]["FailureExample"];
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Is New */
+            is_new: boolean;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Models */
+            models: string[];
+            /** Series */
+            series: [
+                string,
+                number
+            ][];
+            /** Signature */
+            signature: string;
+            /** Title */
+            title: string;
+            /** Traces */
+            traces: number;
+            /** Users */
+            users: number;
+        };
+        /**
+         * FailureExample
+         * @description The newest of its kind.
+         */
+        FailureExample: {
+            /** Message */
+            message: string;
+            /** Span Id */
+            span_id: string;
+            /** Trace Id */
+            trace_id: string;
+        };
+        /**
+         * FailureOut
+         * @description Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none
+         *     before the time asked for, as far back as spans are kept.
+         */
+        FailureOut: {
+            /** Count */
+            count: number;
+            /** Error Class */
+            error_class: string;
+            example: components["schemas"]["FailureExample"];
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Is New */
+            is_new: boolean;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Models */
+            models: string[];
+            /** Series */
+            series: [
+                string,
+                number
+            ][];
+            /** Signature */
+            signature: string;
+            /** Title */
+            title: string;
+            /** Traces */
+            traces: number;
+            /** Users */
+            users: number;
         };
         /**
          * FieldProblem
@@ -1286,6 +1571,24 @@ export interface components {
             /** Secret Hint */
             secret_hint: string;
         };
+        /**
+         * LatencyOwner
+         * @description Steps of one name and kind, and their part of the critical paths of the newest traces (500 at most).
+         */
+        LatencyOwner: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Own Ms */
+            own_ms: number;
+            /** Own Ms Per Trace */
+            own_ms_per_trace: number;
+            /** Share */
+            share: number;
+            /** Traces */
+            traces: number;
+        };
         /** LoginBody */
         LoginBody: {
             /** Email */
@@ -1413,6 +1716,13 @@ export interface components {
             /** Next Cursor */
             next_cursor?: string | null;
         };
+        /** Page[FailureOut] */
+        Page_FailureOut_: {
+            /** Data */
+            data: components["schemas"]["FailureOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
         /** Page[GroupOut] */
         Page_GroupOut_: {
             /** Data */
@@ -1424,6 +1734,13 @@ export interface components {
         Page_KeyView_: {
             /** Data */
             data: components["schemas"]["KeyView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[LatencyOwner] */
+        Page_LatencyOwner_: {
+            /** Data */
+            data: components["schemas"]["LatencyOwner"][];
             /** Next Cursor */
             next_cursor?: string | null;
         };
@@ -1504,12 +1821,35 @@ export interface components {
             /** Next Cursor */
             next_cursor?: string | null;
         };
+        /** Page[ViewOut] */
+        Page_ViewOut_: {
+            /** Data */
+            data: components["schemas"]["ViewOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
         /** PasswordBody */
         PasswordBody: {
             /** New Password */
             new_password: string;
             /** Old Password */
             old_password: string;
+        };
+        /**
+         * PathStepOut
+         * @description A step that the trace waited for: `own_ns` is the time that it alone accounts for, `share` its part of all.
+         */
+        PathStepOut: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Own Ns */
+            own_ns: number;
+            /** Share */
+            share: number;
+            /** Span Id */
+            span_id: string;
         };
         /**
          * Permission
@@ -2010,6 +2350,16 @@ export interface components {
             user: components["schemas"]["UserView"];
         };
         /**
+         * Share
+         * @description How many of a failure have this value.
+         */
+        Share: {
+            /** Count */
+            count: number;
+            /** Value */
+            value: string;
+        };
+        /**
          * SpanEventOut
          * @description Something that happened at one instant of a span.
          */
@@ -2167,6 +2517,18 @@ export interface components {
             version: string;
         };
         /**
+         * SpanPair
+         * @description A span and the one in its place in the other trace: same, changed (in `fields`), added or removed.
+         */
+        SpanPair: {
+            /** Change */
+            change: string;
+            /** Fields */
+            fields: string[];
+            left: components["schemas"]["DiffedSpan"] | null;
+            right: components["schemas"]["DiffedSpan"] | null;
+        };
+        /**
          * SpanSummary
          * @description A span in one line. Its usage and cost are in totals when it is `counted`; `duplicate_of` names the gateway's
          *     record of the same call, and `match` says how it was found: traceparent, response_id or fingerprint.
@@ -2259,6 +2621,18 @@ export interface components {
              * @default 600
              */
             total_s: number;
+        };
+        /**
+         * TraceDiff
+         * @description Two traces side by side: their totals, and their spans.
+         */
+        TraceDiff: {
+            /** Spans */
+            spans: components["schemas"]["SpanPair"][];
+            /** Summary */
+            summary: {
+                [key: string]: components["schemas"]["Change"];
+            };
         };
         /**
          * TraceOut
@@ -2440,6 +2814,68 @@ export interface components {
             /** Name */
             name: string;
             role: components["schemas"]["Role"];
+        };
+        /**
+         * ViewChange
+         * @description What is to be another; the rest stays.
+         */
+        ViewChange: {
+            /** Name */
+            name?: string | null;
+            /** Query */
+            query?: string | null;
+            /** Shared */
+            shared?: boolean | null;
+        };
+        /**
+         * ViewIn
+         * @description A page of the console with its filters; `query` is the search part of its address.
+         */
+        ViewIn: {
+            /** Name */
+            name: string;
+            /**
+             * Page
+             * @enum {string}
+             */
+            page: "traces" | "sessions" | "end-users" | "metrics" | "failures";
+            /**
+             * Query
+             * @default
+             */
+            query: string;
+            /**
+             * Shared
+             * @default false
+             */
+            shared: boolean;
+        };
+        /**
+         * ViewOut
+         * @description A saved view. `mine`: the caller may change it.
+         */
+        ViewOut: {
+            /** Id */
+            id: string;
+            /** Mine */
+            mine: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Page
+             * @enum {string}
+             */
+            page: "traces" | "sessions" | "end-users" | "metrics" | "failures";
+            /**
+             * Query
+             * @default
+             */
+            query: string;
+            /**
+             * Shared
+             * @default false
+             */
+            shared: boolean;
         };
         /**
          * WorkerView
@@ -3438,6 +3874,208 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView_"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failures: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                limit?: number;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FailureOut_"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_failure: {
+        parameters: {
+            query?: {
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                signature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureDetail"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_latency_owners: {
+        parameters: {
+            query?: {
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LatencyOwner_"];
                 };
             };
             /** @description Malformed, or a value is out of range */
@@ -5559,6 +6197,123 @@ export interface operations {
             };
         };
     };
+    read_critical_path: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CriticalPathOut"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_traces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                other_id: string;
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceDiff"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_users: {
         parameters: {
             query?: never;
@@ -5753,6 +6508,260 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: {
+                page?: ("traces" | "sessions" | "end-users" | "metrics" | "failures") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ViewOut_"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewOut"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewOut"];
                 };
             };
             /** @description Malformed, or a value is out of range */

@@ -71,10 +71,15 @@ function Scores({ traceId, spanId }: { traceId: string; spanId: string | undefin
   const { may } = useHere();
   const queries = useQueryClient();
   const scores = useScores(traceId);
-  const refresh = () => queries.invalidateQueries({ queryKey: [project, "scores", traceId] });
+  // A score is stored a moment after it was taken in, so what was done here is shown at once and not asked again.
+  const show = (change: (before: Score[]) => Score[]) =>
+    queries.setQueryData<Page<Score>>([project, "scores", traceId], (before) => ({
+      next_cursor: before?.next_cursor ?? null,
+      data: change(before?.data ?? []),
+    }));
   const remove = useMutation({
     mutationFn: (score: Score) => ask("DELETE", `/scores/${score.id}`),
-    onSuccess: refresh,
+    onSuccess: (_, gone) => show((before) => before.filter((one) => one.id !== gone.id)),
   });
   return (
     <section className="stack" aria-label="Scores" style={{ gap: 8 }}>
