@@ -138,4 +138,5 @@ export interface View {
   page: ViewPage;
   query: string;
   shared: boolean;
+  mine: boolean;
 }

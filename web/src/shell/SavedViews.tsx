@@ -69,17 +69,19 @@ export function SavedViews({ page }: { page: ViewPage }) {
               key={view.id}
               onClick={() => open(view)}
               rightSection={
-                <ActionIcon
-                  component="span"
-                  size={20}
-                  aria-label={`Delete view ${view.name}`}
-                  onClick={(event) => {
-                    event.stopPropagation();
-                    remove.mutate(view);
-                  }}
-                >
-                  <IconTrash size={13} />
-                </ActionIcon>
+                view.mine && (
+                  <ActionIcon
+                    component="span"
+                    size={20}
+                    aria-label={`Delete view ${view.name}`}
+                    onClick={(event) => {
+                      event.stopPropagation();
+                      remove.mutate(view);
+                    }}
+                  >
+                    <IconTrash size={13} />
+                  </ActionIcon>
+                )
               }
             >
               {view.name}
