@@ -222,6 +222,75 @@ class AsyncCalls:
             ),
         )
 
+    async def list_failures(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Failure]:
+        """Failures by signature, the most frequent first; of the last day unless `from` says otherwise."""
+        return cast(
+            "types.Page[types.Failure]",
+            await self._call(
+                "GET",
+                "/api/v1/failures",
+                params={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "from": from_,
+                    "to": to,
+                    "filter": filter,
+                    "search": search,
+                    "environment": environment,
+                },
+            ),
+        )
+
+    async def read_failure(
+        self,
+        signature: str,
+        *,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.FailureDetail:
+        """One failure and how it is spread over models, providers, environments and releases."""
+        return cast(
+            "types.FailureDetail",
+            await self._call(
+                "GET",
+                "/api/v1/failures/{}",
+                (signature,),
+                params={"from": from_, "to": to, "filter": filter, "search": search, "environment": environment},
+            ),
+        )
+
+    async def list_latency_owners(
+        self,
+        *,
+        from_: str | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.LatencyOwner]:
+        """Whose latency it was: steps by name and kind with their part of all critical paths."""
+        return cast(
+            "types.Page[types.LatencyOwner]",
+            await self._call(
+                "GET",
+                "/api/v1/latency/owners",
+                params={"from": from_, "to": to, "filter": filter, "search": search, "environment": environment},
+            ),
+        )
+
     async def query_metrics(
         self,
         *,
@@ -702,6 +771,24 @@ class AsyncCalls:
         """A trace with its spans in order of time (short forms; read a span for the rest)."""
         return cast("types.Trace", await self._call("GET", "/api/v1/traces/{}", (trace_id,)))
 
+    async def read_critical_path(self, trace_id: str) -> types.CriticalPath:
+        """Which steps a trace waited for."""
+        return cast("types.CriticalPath", await self._call("GET", "/api/v1/traces/{}/critical-path", (trace_id,)))
+
+    async def diff_traces(self, trace_id: str, other_id: str) -> types.TraceDiff:
+        """What differs between two traces."""
+        return cast(
+            "types.TraceDiff",
+            await self._call(
+                "GET",
+                "/api/v1/traces/{}/diff/{}",
+                (
+                    trace_id,
+                    other_id,
+                ),
+            ),
+        )
+
     async def list_users(self) -> types.Page[types.User]:
         """Everybody who can log in, by email."""
         return cast("types.Page[types.User]", await self._call("GET", "/api/v1/users"))
@@ -753,5 +840,47 @@ class AsyncCalls:
                     "password": password,
                     "role": role,
                 },
+            ),
+        )
+
+    async def list_views(
+        self, *, page: Literal["traces", "sessions", "end-users", "metrics", "failures"] | NotGiven | None = NOT_GIVEN
+    ) -> types.Page[types.View]:
+        """The caller's own views and those that others share, by name."""
+        return cast("types.Page[types.View]", await self._call("GET", "/api/v1/views", params={"page": page}))
+
+    async def create_view(
+        self,
+        *,
+        name: str,
+        page: Literal["traces", "sessions", "end-users", "metrics", "failures"],
+        query: str | NotGiven = NOT_GIVEN,
+        shared: bool | NotGiven = NOT_GIVEN,
+    ) -> types.View:
+        """Saves a view."""
+        return cast(
+            "types.View",
+            await self._call(
+                "POST", "/api/v1/views", body={"name": name, "page": page, "query": query, "shared": shared}
+            ),
+        )
+
+    async def delete_view(self, view_id: str) -> None:
+        """Forgets a view of one's own."""
+        await self._call("DELETE", "/api/v1/views/{}", (view_id,))
+
+    async def change_view(
+        self,
+        view_id: str,
+        *,
+        name: str | NotGiven | None = NOT_GIVEN,
+        query: str | NotGiven | None = NOT_GIVEN,
+        shared: bool | NotGiven | None = NOT_GIVEN,
+    ) -> types.View:
+        """Changes a view of one's own."""
+        return cast(
+            "types.View",
+            await self._call(
+                "PATCH", "/api/v1/views/{}", (view_id,), body={"name": name, "query": query, "shared": shared}
             ),
         )

@@ -43,6 +43,13 @@ class Category(TypedDict):
     value: float
 
 
+class Change(TypedDict):
+    """A total of both traces."""
+
+    left: float | str | None
+    right: float | str | None
+
+
 class CommentIn(TypedDict):
     """What to say about a trace or a span."""
 
@@ -114,6 +121,27 @@ class Count(TypedDict):
     traces: int
 
 
+class CriticalPath(TypedDict):
+    """The steps of the critical path in order of time; `owner` is the one with the greatest share."""
+
+    owner: str
+    steps: list[PathStep]
+    total_ns: int
+
+
+class DiffedSpan(TypedDict):
+    """A span as a difference shows it."""
+
+    cost_usd: str | None
+    duration_ms: float
+    kind: str
+    model: str
+    name: str
+    span_id: str
+    status: str
+    total_tokens: int
+
+
 class EnvironmentBody(TypedDict):
     name: str
 
@@ -140,6 +168,49 @@ class Event(TypedDict):
     seq: int
     subject_id: str
     subject_kind: str
+
+
+class FailureDetail(TypedDict):
+    """A failure, and how it is spread."""
+
+    breakdown: dict[str, list[Share]]
+    count: int
+    error_class: str
+    example: FailureExample
+    first_seen: str
+    is_new: bool
+    last_seen: str
+    models: list[str]
+    series: list[list[Any]]
+    signature: str
+    title: str
+    traces: int
+    users: int
+
+
+class FailureExample(TypedDict):
+    """The newest of its kind."""
+
+    message: str
+    span_id: str
+    trace_id: str
+
+
+class Failure(TypedDict):
+    """Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none before the time asked for, as far back as spans are kept."""
+
+    count: int
+    error_class: str
+    example: FailureExample
+    first_seen: str
+    is_new: bool
+    last_seen: str
+    models: list[str]
+    series: list[list[Any]]
+    signature: str
+    title: str
+    traces: int
+    users: int
 
 
 class FieldProblem(TypedDict):
@@ -202,6 +273,17 @@ class Key(TypedDict):
     secret_hint: str
 
 
+class LatencyOwner(TypedDict):
+    """Steps of one name and kind, and their part of the critical paths of the newest traces (500 at most)."""
+
+    kind: str
+    name: str
+    own_ms: float
+    own_ms_per_trace: float
+    share: float
+    traces: int
+
+
 class LoginBody(TypedDict):
     email: str
     password: str
@@ -262,6 +344,16 @@ class Option(TypedDict):
 class PasswordBody(TypedDict):
     new_password: str
     old_password: str
+
+
+class PathStep(TypedDict):
+    """A step that the trace waited for: `own_ns` is the time that it alone accounts for, `share` its part of all."""
+
+    kind: str
+    name: str
+    own_ns: int
+    share: float
+    span_id: str
 
 
 Permission = Literal[
@@ -536,6 +628,13 @@ class Session(TypedDict):
     user: User
 
 
+class Share(TypedDict):
+    """How many of a failure have this value."""
+
+    count: int
+    value: str
+
+
 class SpanEvent(TypedDict):
     """Something that happened at one instant of a span."""
 
@@ -608,6 +707,15 @@ class Span(TypedDict):
     version: str
 
 
+class SpanPair(TypedDict):
+    """A span and the one in its place in the other trace: same, changed (in `fields`), added or removed."""
+
+    change: str
+    fields: list[str]
+    left: DiffedSpan | None
+    right: DiffedSpan | None
+
+
 class SpanSummary(TypedDict):
     """A span in one line. Its usage and cost are in totals when it is `counted`; `duplicate_of` names the gateway's record of the same call, and `match` says how it was found: traceparent, response_id or fingerprint."""
 
@@ -652,6 +760,13 @@ class TimeoutsBody(TypedDict):
     connect_s: NotRequired[float]
     first_byte_s: NotRequired[float]
     total_s: NotRequired[float]
+
+
+class TraceDiff(TypedDict):
+    """Two traces side by side: their totals, and their spans."""
+
+    spans: list[SpanPair]
+    summary: dict[str, Change]
 
 
 class Trace(TypedDict):
@@ -731,6 +846,34 @@ class User(TypedDict):
     memberships: dict[str, Role]
     name: str
     role: Role
+
+
+class ViewChange(TypedDict):
+    """What is to be another; the rest stays."""
+
+    name: NotRequired[str | None]
+    query: NotRequired[str | None]
+    shared: NotRequired[bool | None]
+
+
+class ViewIn(TypedDict):
+    """A page of the console with its filters; `query` is the search part of its address."""
+
+    name: str
+    page: Literal["traces", "sessions", "end-users", "metrics", "failures"]
+    query: NotRequired[str]
+    shared: NotRequired[bool]
+
+
+class View(TypedDict):
+    """A saved view. `mine`: the caller may change it."""
+
+    id: str
+    mine: bool
+    name: str
+    page: Literal["traces", "sessions", "end-users", "metrics", "failures"]
+    query: NotRequired[str]
+    shared: NotRequired[bool]
 
 
 class Worker(TypedDict):

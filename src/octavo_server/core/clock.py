@@ -23,3 +23,9 @@ class SystemClock:
 
     def now_ns(self) -> int:
         return time.time_ns()
+
+
+def nanoseconds(text: str) -> int:
+    """A UTC time as the telemetry store writes it, which has nanoseconds, as a number of them since 1970."""
+    seconds, _, fraction = text.replace(" ", "T").removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{seconds}+00:00").timestamp()) * 10**9 + int(fraction.ljust(9, "0")[:9] or 0)

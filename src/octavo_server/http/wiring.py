@@ -52,12 +52,21 @@ from octavo_server.stores.migrations import upgrade
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
-from octavo_server.traces.routes import build_langfuse_router, build_otlp_router, build_scores_router
+from octavo_server.traces.routes import (
+    build_insight_router,
+    build_langfuse_router,
+    build_otlp_router,
+    build_scores_router,
+    build_views_router,
+)
 from octavo_server.traces.routes import build_router as traces_router
 from octavo_server.traces.service import Receiving, Traces
+from octavo_server.traces.service.insight import Insight
 from octavo_server.traces.service.langfuse import LangfuseApi
 from octavo_server.traces.service.scores import Scores
+from octavo_server.traces.service.views import Views
 from octavo_server.traces.store import SpanStore
+from octavo_server.traces.store.failures import FailureStore
 from octavo_server.traces.store.langfuse import ObservationStore
 from octavo_server.traces.store.scores import ScoreStore
 
@@ -79,6 +88,8 @@ class Rooms:
     traces: Traces
     scores: Scores
     langfuse: LangfuseApi
+    insight: Insight
+    views: Views
 
 
 class Server:
@@ -242,6 +253,8 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         costs_router(rooms.costs),
         traces_router(rooms.traces, rooms.scores),
         build_scores_router(rooms.scores),
+        build_insight_router(rooms.insight),
+        build_views_router(rooms.views),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
@@ -308,6 +321,8 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         costs=costs,
         traces=traces,
         scores=scores,
+        insight=Insight(traces, FailureStore(telemetry), clock),
+        views=Views(control, clock),
         langfuse=LangfuseApi(control, ObservationStore(telemetry), traces, scores, clock),
     )
 

@@ -20,6 +20,13 @@ MAX_DEPTH = 50
 _TEXT = "String"
 _NUMBER = "Float64"
 
+# What is the same failure: its class, where it happened, and its message without what differs each time (numbers, ids,
+# quoted texts, addresses, paths).
+SIGNATURE = (
+    "lower(hex(sipHash64(error_class, kind, provider, replaceRegexpAll(lower(substringUTF8(status_message, 1, 500)),"
+    " 'https?://\\\\S+|\"[^\"]*\"|\\'[^\\']*\\'|/[\\\\w./-]+|[0-9a-f-]{8,}|[0-9]+', '?'))))"
+)
+
 FIELDS: dict[str, tuple[str, str]] = {
     "trace_id": ("trace_id", _TEXT),
     "span_id": ("span_id", _TEXT),
@@ -33,6 +40,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "level": ("level", _TEXT),
     "error_type": ("error_type", _TEXT),
     "error_class": ("error_class", _TEXT),
+    "signature": (SIGNATURE, _TEXT),
     "environment": ("environment", _TEXT),
     "service": ("service", _TEXT),
     "app": ("app", _TEXT),

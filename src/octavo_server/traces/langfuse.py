@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from octavo_server.core.clock import nanoseconds
 from octavo_server.core.errors import Invalid
 from octavo_server.core.money import NANO_PER_USD
 
@@ -284,7 +285,7 @@ def _observation(row: Mapping[str, Any]) -> dict[str, Any]:
     total = None if row["cost_nano"] is None else row["cost_nano"] / NANO_PER_USD
     if total is not None:
         costs["total"] = total
-    start_ns = _nanoseconds(row["start"])
+    start_ns = nanoseconds(row["start"])
     ttft_ns = row["ttft_ns"]
     version = row["prompt_version"]
     is_model = row["kind"] in ("llm", "embedding")
@@ -371,12 +372,6 @@ def _time(value: Any) -> datetime:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid(f"`filter` has the time {str(value)[:40]!r}; expected ISO 8601.", param="filter") from None
-
-
-def _nanoseconds(text: str) -> int:
-    """A time of the store, which has nanoseconds, as a number of them since 1970."""
-    seconds, _, fraction = text.replace(" ", "T").removesuffix("Z").partition(".")
-    return int(datetime.fromisoformat(f"{seconds}+00:00").timestamp()) * 10**9 + int(fraction.ljust(9, "0")[:9] or 0)
 
 
 def _instant(time_ns: int) -> str:

@@ -274,3 +274,20 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     author: str  # id of a user or an API key
     author_name: str
     created_at: datetime
+
+
+VIEW_PAGES = ("traces", "sessions", "end-users", "metrics", "failures")
+
+
+class SavedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the console with its filters, under a name."""
+
+    id: str
+    project_id: str
+    owner: str  # id of the user or key that saved it
+    name: str
+    page: str  # one of VIEW_PAGES
+    query: str  # the search part of the page's address
+    shared: bool  # others see it too
+    created_at: datetime
+    updated_at: datetime

@@ -1,4 +1,4 @@
-"""Score configs and comments, in the control store."""
+"""Score configs, comments and saved views, in the control store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 
 from octavo_server.core.errors import NotFound
 from octavo_server.stores.control import Json, UtcDateTime, metadata
-from octavo_server.traces.model import Comment, ScoreConfig
+from octavo_server.traces.model import Comment, SavedView, ScoreConfig
 
 score_configs = Table(
     "score_configs",
@@ -41,6 +41,22 @@ comments = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_comments_trace", comments.c.project_id, comments.c.trace_id)
+
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("page", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+Index("ix_saved_views_project", saved_views.c.project_id, saved_views.c.page, saved_views.c.name)
 
 
 def list_configs(sql: Connection, project_id: str) -> list[ScoreConfig]:
@@ -89,6 +105,36 @@ def insert_comment(sql: Connection, comment: Comment) -> None:
 
 def delete_comment(sql: Connection, comment_id: str) -> None:
     sql.execute(delete(comments).where(comments.c.id == comment_id))
+
+
+def list_views(sql: Connection, project_id: str, page: str) -> list[SavedView]:
+    """The views of a page, or of all pages, by name."""
+    query = select(saved_views).where(saved_views.c.project_id == project_id)
+    if page:
+        query = query.where(saved_views.c.page == page)
+    return [SavedView(**row._asdict()) for row in sql.execute(query.order_by(saved_views.c.name, saved_views.c.id))]
+
+
+def get_view(sql: Connection, project_id: str, view_id: str) -> SavedView:
+    """Raises NotFound."""
+    query = select(saved_views).where(saved_views.c.project_id == project_id, saved_views.c.id == view_id)
+    row = sql.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no saved view {view_id[:80]!r} in this project.")
+    return SavedView(**row._asdict())
+
+
+def insert_view(sql: Connection, view: SavedView) -> None:
+    sql.execute(insert(saved_views).values({name: getattr(view, name) for name in SavedView.__struct_fields__}))
+
+
+def update_view(sql: Connection, view: SavedView) -> None:
+    values = {name: getattr(view, name) for name in SavedView.__struct_fields__}
+    sql.execute(update(saved_views).where(saved_views.c.id == view.id).values(values))
+
+
+def delete_view(sql: Connection, view_id: str) -> None:
+    sql.execute(delete(saved_views).where(saved_views.c.id == view_id))
 
 
 def _config(row: Row[Any]) -> ScoreConfig:
