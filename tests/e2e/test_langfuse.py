@@ -8,13 +8,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from langfuse import Langfuse
-from langfuse.api.core import ApiError
 from langfuse.api.commons.errors import NotFoundError
+from langfuse.api.core import ApiError
+
 from tests.e2e.stack import Admin, Stack
 from tests.integration.gateway_server import ModelServer, chat_answer
 
