@@ -79,6 +79,7 @@ function List({ filter }: { filter: string }) {
     retry: false,
   });
   const rows = query.data?.pages.flatMap((one) => one.data) ?? [];
+  const bounds = scope.bounds();
   useKeys({
     j: () => setAt(Math.min(rows.length - 1, at + 1)),
     k: () => setAt(Math.max(0, at - 1)),
@@ -112,7 +113,7 @@ function List({ filter }: { filter: string }) {
                 </thead>
                 <tbody>
                   {rows.map((row, place) => (
-                    <Line key={row.signature} row={row} chosen={place === at} />
+                    <Line key={row.signature} row={row} bounds={bounds} chosen={place === at} />
                   ))}
                 </tbody>
               </table>
@@ -133,7 +134,22 @@ function clauseOf(row: FailureRow): string {
   return `signature = "${row.signature}"`;
 }
 
-function Line({ row, chosen }: { row: FailureRow; chosen: boolean }) {
+const BINS = 24;
+
+/** The counts in equal parts of the range, so that quiet times show as such. */
+function trend(series: FailureRow["series"], bounds: { from: string; to: string }): number[] {
+  const from = Date.parse(bounds.from);
+  const step = Math.max(1, (Date.parse(bounds.to) - from) / BINS);
+  const bins = new Array<number>(BINS).fill(0);
+  for (const [time, count] of series) {
+    const at = typeof time === "number" ? time : Date.parse(time);
+    const bin = Math.max(0, Math.min(BINS - 1, Math.floor((at - from) / step)));
+    bins[bin] = (bins[bin] ?? 0) + count;
+  }
+  return bins;
+}
+
+function Line({ row, bounds, chosen }: { row: FailureRow; bounds: { from: string; to: string }; chosen: boolean }) {
   return (
     <tr aria-selected={chosen} className={css.line}>
       <td className={css.title}>
@@ -156,7 +172,7 @@ function Line({ row, chosen }: { row: FailureRow; chosen: boolean }) {
         </span>
       </td>
       <td>
-        <Spark points={row.series.map(([, count]) => count)} />
+        <Spark points={trend(row.series, bounds)} />
       </td>
       <td data-right>{integer(row.count)}</td>
       <td data-right>{integer(row.traces)}</td>

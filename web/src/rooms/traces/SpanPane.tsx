@@ -151,7 +151,7 @@ export function SpanPane({
     "2": () => change({ view: "tree" }),
     "3": () => change({ view: "timeline" }),
   });
-  const owner = path?.owner ? tree.byId.get(path.owner) : undefined;
+  const owner = useMemo(() => ownerOf(path), [path]);
   return (
     <div className={css.waterfall}>
       <div className={css.paneBar}>
@@ -225,14 +225,15 @@ export function SpanPane({
           </ActionIcon>
         </Tooltip>
       </div>
-      {owner && path && (
-        <button type="button" className={css.ownerBar} onClick={() => select(owner.span_id)}>
+      {owner && (
+        <button type="button" className={css.ownerBar} onClick={() => select(owner.longest)}>
           <IconRoute2 size={13} />
           <span className="truncate">
-            <b>{owner.name}</b> owns the latency
+            <b>{owner.name}</b>
+            {owner.times > 1 && ` ×${integer(owner.times)}`} owns the latency
           </span>
           <span className="muted num">
-            {percent(critical.get(owner.span_id))} of the critical path, {plural(critical.size, "step")}
+            {percent(owner.share)} of the critical path, {plural(critical.size, "step")}
           </span>
         </button>
       )}
@@ -256,6 +257,23 @@ export function SpanPane({
       )}
     </div>
   );
+}
+
+/** The steps of one name that together take most of the path: a loop's hundred calls own it, not one of them. */
+function ownerOf(path: CriticalPath | undefined) {
+  const named = new Map<string, { name: string; share: number; times: number; longest: string; most: number }>();
+  for (const step of path?.steps ?? []) {
+    const key = `${step.kind}\u0000${step.name}`;
+    const one = named.get(key) ?? { name: step.name, share: 0, times: 0, longest: step.span_id, most: 0 };
+    one.share += step.share;
+    one.times++;
+    if (step.own_ns > one.most) {
+      one.most = step.own_ns;
+      one.longest = step.span_id;
+    }
+    named.set(key, one);
+  }
+  return [...named.values()].sort((one, other) => other.share - one.share)[0];
 }
 
 function flipped(set: ReadonlySet<string>, id: string): Set<string> {
