@@ -17,7 +17,20 @@ SHAPE = {"__init__", "model", "runtime", "store", "service", "routes", "workflow
 
 OWN_NOUNS: dict[str, set[str]] = {
     "evals": {"evaluators", "statistics"},
-    "traces": {"critical_path", "difference", "langfuse", "scoring", "counting", "dialects", "failures", "filter", "gateway_calls", "mapping", "messages", "otlp"},
+    "traces": {
+        "critical_path",
+        "difference",
+        "langfuse",
+        "scoring",
+        "counting",
+        "dialects",
+        "failures",
+        "filter",
+        "gateway_calls",
+        "mapping",
+        "messages",
+        "otlp",
+    },
 }
 """Pure modules that a room has beside the shape: a language, a format. No I/O, no SQL."""
 
