@@ -55,6 +55,10 @@ class Settings:
     upstream_private: bool = _setting(
         True, "Whether connections may point to loopback and private addresses (turn off when users are not trusted)."
     )
+    smtp_url: str = _setting(
+        "", "Mail server of alerts, such as smtp://user:password@host:587 or smtps://host; default: none.", secret=True
+    )
+    smtp_from: str = _setting("octavo@localhost", "Sender of alerts' e-mails.")
     admin_email: str = _setting("admin@octavo.local", "Login of the first administrator.")
     admin_password: str = _setting(
         "", "Password of the first administrator; default: generated, printed once at first start.", secret=True

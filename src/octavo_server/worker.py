@@ -29,17 +29,21 @@ from octavo_server.core.clock import SystemClock
 from octavo_server.core.errors import OctavoError
 from octavo_server.costs.runtime import normalise_usage
 from octavo_server.costs.service.pricer import CurrentPrices
+from octavo_server.gateway.messenger import Messenger
+from octavo_server.gateway.upstream import Upstream
 from octavo_server.governance.service import project_rules, retention_days
 from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores import SchemaTooNew
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
 from octavo_server.stores.folder import control_url
+from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Entry, SpoolReader
 from octavo_server.stores.telemetry import HttpTelemetry, Telemetry, migrate
 from octavo_server.traces.model import ProjectRules
-from octavo_server.traces.service import TraceIngest
-from octavo_server.traces.store import MIGRATIONS, SpanWriter
+from octavo_server.traces.service import TraceIngest, Traces
+from octavo_server.traces.service.alerts import Teller, Watch
+from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
 from octavo_server.traces.store.scores import ScoreStore
 
 log = logging.getLogger("octavo.worker")
@@ -53,6 +57,7 @@ _GATHER_S = 0.3
 gets few large inserts, of which each span costs a third of what it costs in small ones."""
 _RULES_KNOWN_S = 5.0
 _LAUNCH_AGAIN_S = 10.0
+_WATCH_S = 60.0
 
 
 class Store(Protocol):
@@ -195,9 +200,33 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
             rules=_Rules(control).by_project,
             price=CurrentPrices(control, clock=SystemClock()).price_span,
         )
+        watch = _watch_of(settings, control, telemetry.engine, stack)
+        watching = loop.create_task(keep_watch(watch, stopping))
+        stack.callback(watching.cancel)
         waking = loop.create_task(_wake_at_the_end(reader, stopping))
         stack.callback(waking.cancel)
         await drain(reader, ingest.store, stopping, lambda message: tell({"message": message}))
+
+
+async def keep_watch(watch: Watch, stopping: asyncio.Event, *, every_s: float = _WATCH_S) -> None:
+    """Looks at the alert rules, and tells what is due, until `stopping`."""
+    while not stopping.is_set():
+        await _wait(stopping, every_s)
+        try:
+            await watch.look()
+            await watch.tell()
+        except OctavoError as error:
+            log.warning("alerts were not looked at: %s", error.message)
+
+
+def _watch_of(settings: Settings, control: ControlStore, engine: Telemetry, stack: AsyncExitStack) -> Watch:
+    clock = SystemClock()
+    upstream = Upstream(public_only=not settings.upstream_private)
+    stack.push_async_callback(upstream.close)
+    messenger = Messenger(upstream, smtp_url=settings.smtp_url, smtp_from=settings.smtp_from)
+    box = SecretBox.open_or_create(settings.data_dir / "secret.key", given=settings.secret_key)
+    teller = Teller(box, messenger.post, messenger.mail, clock)
+    return Watch(control, Traces(SpanStore(engine), clock.now), teller, clock)
 
 
 async def delete_expired(control: ControlStore, spans: SpanWriter) -> int:

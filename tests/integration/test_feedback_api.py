@@ -113,3 +113,43 @@ async def test_a_view_is_its_owners_unless_it_is_shared(console: httpx.AsyncClie
     assert (await console.delete(f"{API}/views/{mine['id']}")).status_code == 204
     assert (await console.post(f"{API}/views", json={"name": "x", "page": "nowhere"})).status_code == 400
     assert (await events(console))[0] == "view.deleted"
+
+
+async def test_a_channels_secret_is_told_once(console: httpx.AsyncClient) -> None:
+    hook = await made(console, "/channels", {"name": "ops", "kind": "webhook", "url": "http://127.0.0.1:9/hook"})
+    assert hook["secret"].startswith("whsec_")
+    listed = (await console.get(f"{API}/channels")).json()["data"]
+    assert [one["secret"] for one in listed] == [None]
+    assert hook["secret"] not in (await console.get(f"{API}/events")).text
+
+    told = (await console.post(f"{API}/channels/{hook['id']}/test")).json()
+    assert (told["ok"], told["status"]) == (False, 0)
+    mail = await made(console, "/channels", {"name": "team", "kind": "email", "addresses": ["ada@example.com"]})
+    assert "OCTAVO_SMTP_URL" in (await console.post(f"{API}/channels/{mail['id']}/test")).json()["message"]
+    for wrong in (
+        {"name": "x", "kind": "webhook", "url": "ftp://example.com"},
+        {"name": "x", "kind": "email", "addresses": ["nobody"]},
+        {"name": "x", "kind": "webhook", "url": "http://169.254.169.254/latest"},
+    ):
+        assert (await console.post(f"{API}/channels", json=wrong)).status_code == 400, wrong
+
+
+async def test_alert_rules_are_made_changed_and_forgotten(console: httpx.AsyncClient) -> None:
+    mail = await made(console, "/channels", {"name": "team", "kind": "email", "addresses": ["ada@example.com"]})
+    rule = await made(
+        console,
+        "/alert-rules",
+        {"name": "slow", "measure": "latency_p95", "threshold": 2000, "channel_ids": [mail["id"]]},
+    )
+    changed = await console.patch(f"{API}/alert-rules/{rule['id']}", json={"enabled": False, "window_minutes": 30})
+    assert (changed.json()["enabled"], changed.json()["window_minutes"]) == (False, 30)
+    for wrong, param in (
+        ({"name": "x", "measure": "nothing", "threshold": 1}, "measures"),
+        ({"name": "x", "measure": "calls", "threshold": 1, "channel_ids": ["none"]}, "channel_ids"),
+        ({"name": "x", "measure": "calls", "threshold": 1, "filter": "model ="}, "filter"),
+    ):
+        answer = await console.post(f"{API}/alert-rules", json=wrong)
+        assert (answer.status_code, answer.json()["param"]) == (400, param), answer.text
+    assert (await console.delete(f"{API}/alert-rules/{rule['id']}")).status_code == 204
+    assert (await console.get(f"{API}/alerts")).json()["data"] == []
+    assert (await events(console))[:3] == ["alert_rule.deleted", "alert_rule.changed", "alert_rule.created"]

@@ -27,6 +27,128 @@ class AsyncCalls:
         """What became of all records: accepted, stored, rejected, dropped, and how many wait."""
         return cast("types.Accounting", await self._call("GET", "/api/v1/accounting"))
 
+    async def list_alert_rules(self) -> types.Page[types.AlertRule]:
+        """The rules, by name."""
+        return cast("types.Page[types.AlertRule]", await self._call("GET", "/api/v1/alert-rules"))
+
+    async def create_alert_rule(
+        self,
+        *,
+        measure: str,
+        name: str,
+        threshold: float,
+        channel_ids: list[str] | NotGiven = NOT_GIVEN,
+        direction: Literal["above", "below"] | NotGiven = NOT_GIVEN,
+        enabled: bool | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        window_minutes: int | NotGiven = NOT_GIVEN,
+    ) -> types.AlertRule:
+        """Makes a rule."""
+        return cast(
+            "types.AlertRule",
+            await self._call(
+                "POST",
+                "/api/v1/alert-rules",
+                body={
+                    "measure": measure,
+                    "name": name,
+                    "threshold": threshold,
+                    "channel_ids": channel_ids,
+                    "direction": direction,
+                    "enabled": enabled,
+                    "environment": environment,
+                    "filter": filter,
+                    "window_minutes": window_minutes,
+                },
+            ),
+        )
+
+    async def preview_alert_rule(
+        self,
+        *,
+        measure: str,
+        name: str,
+        threshold: float,
+        channel_ids: list[str] | NotGiven = NOT_GIVEN,
+        direction: Literal["above", "below"] | NotGiven = NOT_GIVEN,
+        enabled: bool | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        window_minutes: int | NotGiven = NOT_GIVEN,
+    ) -> types.RulePreview:
+        """What a rule would say now, without making it."""
+        return cast(
+            "types.RulePreview",
+            await self._call(
+                "POST",
+                "/api/v1/alert-rules/preview",
+                body={
+                    "measure": measure,
+                    "name": name,
+                    "threshold": threshold,
+                    "channel_ids": channel_ids,
+                    "direction": direction,
+                    "enabled": enabled,
+                    "environment": environment,
+                    "filter": filter,
+                    "window_minutes": window_minutes,
+                },
+            ),
+        )
+
+    async def delete_alert_rule(self, rule_id: str) -> None:
+        """Forgets a rule."""
+        await self._call("DELETE", "/api/v1/alert-rules/{}", (rule_id,))
+
+    async def change_alert_rule(
+        self,
+        rule_id: str,
+        *,
+        channel_ids: list[str] | NotGiven | None = NOT_GIVEN,
+        direction: Literal["above", "below"] | NotGiven | None = NOT_GIVEN,
+        enabled: bool | NotGiven | None = NOT_GIVEN,
+        environment: str | NotGiven | None = NOT_GIVEN,
+        filter: str | NotGiven | None = NOT_GIVEN,
+        measure: str | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        threshold: float | NotGiven | None = NOT_GIVEN,
+        window_minutes: int | NotGiven | None = NOT_GIVEN,
+    ) -> types.AlertRule:
+        """Changes a rule."""
+        return cast(
+            "types.AlertRule",
+            await self._call(
+                "PATCH",
+                "/api/v1/alert-rules/{}",
+                (rule_id,),
+                body={
+                    "channel_ids": channel_ids,
+                    "direction": direction,
+                    "enabled": enabled,
+                    "environment": environment,
+                    "filter": filter,
+                    "measure": measure,
+                    "name": name,
+                    "threshold": threshold,
+                    "window_minutes": window_minutes,
+                },
+            ),
+        )
+
+    async def list_alerts(
+        self,
+        *,
+        state: Literal["firing", "resolved"] | NotGiven | None = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Alert]:
+        """Alerts, the newest first, with what was told of them."""
+        return cast(
+            "types.Page[types.Alert]",
+            await self._call("GET", "/api/v1/alerts", params={"state": state, "limit": limit, "cursor": cursor}),
+        )
+
     async def list_keys(self) -> types.Page[types.Key]:
         """The project's API keys, newest first, revoked ones included; never their secrets."""
         return cast("types.Page[types.Key]", await self._call("GET", "/api/v1/api-keys"))
@@ -61,6 +183,50 @@ class AsyncCalls:
     async def revoke_key(self, key_id: str) -> types.Key:
         """Revokes an API key for good. It stays in the list, marked."""
         return cast("types.Key", await self._call("DELETE", "/api/v1/api-keys/{}", (key_id,)))
+
+    async def list_channels(self) -> types.Page[types.Channel]:
+        """Where alerts can be told, by name."""
+        return cast("types.Page[types.Channel]", await self._call("GET", "/api/v1/channels"))
+
+    async def create_channel(
+        self,
+        *,
+        kind: Literal["webhook", "email"],
+        name: str,
+        addresses: list[str] | NotGiven = NOT_GIVEN,
+        url: str | NotGiven = NOT_GIVEN,
+    ) -> types.Channel:
+        """Makes a channel; a webhook's secret is in this answer only."""
+        return cast(
+            "types.Channel",
+            await self._call(
+                "POST", "/api/v1/channels", body={"kind": kind, "name": name, "addresses": addresses, "url": url}
+            ),
+        )
+
+    async def delete_channel(self, channel_id: str) -> None:
+        """Forgets a channel."""
+        await self._call("DELETE", "/api/v1/channels/{}", (channel_id,))
+
+    async def change_channel(
+        self,
+        channel_id: str,
+        *,
+        addresses: list[str] | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        url: str | NotGiven | None = NOT_GIVEN,
+    ) -> types.Channel:
+        """Changes a channel."""
+        return cast(
+            "types.Channel",
+            await self._call(
+                "PATCH", "/api/v1/channels/{}", (channel_id,), body={"addresses": addresses, "name": name, "url": url}
+            ),
+        )
+
+    async def test_channel(self, channel_id: str) -> types.ChannelTest:
+        """Tells a channel that this is a test."""
+        return cast("types.ChannelTest", await self._call("POST", "/api/v1/channels/{}/test", (channel_id,)))
 
     async def list_comments(self, *, trace_id: str, span_id: str | NotGiven = NOT_GIVEN) -> types.Page[types.Comment]:
         """What is said about a trace, or about one span of it."""

@@ -32,6 +32,63 @@ class Actor(TypedDict):
     name: str
 
 
+class Alert(TypedDict):
+    """A rule that was breached."""
+
+    deliveries: list[Delivery]
+    id: str
+    resolved_at: str | None
+    rule_id: str
+    rule_name: str
+    started_at: str
+    state: str
+    threshold: float
+    value: float | None
+
+
+class AlertRuleChange(TypedDict):
+    """What is to be another; the rest stays."""
+
+    channel_ids: NotRequired[list[str] | None]
+    direction: NotRequired[Literal["above", "below"] | None]
+    enabled: NotRequired[bool | None]
+    environment: NotRequired[str | None]
+    filter: NotRequired[str | None]
+    measure: NotRequired[str | None]
+    name: NotRequired[str | None]
+    threshold: NotRequired[float | None]
+    window_minutes: NotRequired[int | None]
+
+
+class AlertRuleIn(TypedDict):
+    """A measure of `GET /metrics`, looked at every minute over the last `window_minutes`."""
+
+    channel_ids: NotRequired[list[str]]
+    direction: NotRequired[Literal["above", "below"]]
+    enabled: NotRequired[bool]
+    environment: NotRequired[str]
+    filter: NotRequired[str]
+    measure: str
+    name: str
+    threshold: float
+    window_minutes: NotRequired[int]
+
+
+class AlertRule(TypedDict):
+    """A rule."""
+
+    channel_ids: NotRequired[list[str]]
+    direction: NotRequired[Literal["above", "below"]]
+    enabled: NotRequired[bool]
+    environment: NotRequired[str]
+    filter: NotRequired[str]
+    id: str
+    measure: str
+    name: str
+    threshold: float
+    window_minutes: NotRequired[int]
+
+
 CaptureMode = Literal["full", "metadata", "none"]
 """How much of a call is kept: everything, all but the contents, or nothing but the count."""
 
@@ -48,6 +105,42 @@ class Change(TypedDict):
 
     left: float | str | None
     right: float | str | None
+
+
+class ChannelChange(TypedDict):
+    """What is to be another; the rest stays."""
+
+    addresses: NotRequired[list[str] | None]
+    name: NotRequired[str | None]
+    url: NotRequired[str | None]
+
+
+class ChannelIn(TypedDict):
+    """Where to tell alerts: a webhook's `url`, or e-mail `addresses`."""
+
+    addresses: NotRequired[list[str]]
+    kind: Literal["webhook", "email"]
+    name: str
+    url: NotRequired[str]
+
+
+class Channel(TypedDict):
+    """A channel. `secret`, which webhooks are signed with, is told once, when the channel is made."""
+
+    addresses: NotRequired[list[str]]
+    id: str
+    kind: Literal["webhook", "email"]
+    name: str
+    secret: NotRequired[str | None]
+    url: NotRequired[str]
+
+
+class ChannelTest(TypedDict):
+    """What came of telling a channel."""
+
+    message: str
+    ok: bool
+    status: int
 
 
 class CommentIn(TypedDict):
@@ -127,6 +220,17 @@ class CriticalPath(TypedDict):
     owner: str
     steps: list[PathStep]
     total_ns: int
+
+
+class Delivery(TypedDict):
+    """One telling: pending, delivered, or failed when it was given up."""
+
+    at: str
+    attempts: int
+    channel: str
+    event: str
+    last_error: str | None
+    state: str
 
 
 class DiffedSpan(TypedDict):
@@ -534,6 +638,14 @@ class Route(TypedDict):
     targets: list[TargetBody]
     timeouts: TimeoutsBody
     updated_at: str
+
+
+class RulePreview(TypedDict):
+    """What a rule would say now; `value` is null when there is nothing to measure."""
+
+    series: list[list[Any]]
+    value: float | None
+    would_fire: bool
 
 
 class ScoreConfigChange(TypedDict):

@@ -22,7 +22,9 @@ from octavo_server.costs.model import OptionField, ProviderKind
 from octavo_server.costs.routes import build_router as costs_router
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.costs.service import Costs
+from octavo_server.costs.service.addresses import Addresses, resolve_host
 from octavo_server.gateway.app import Gateway
+from octavo_server.gateway.messenger import Messenger
 from octavo_server.gateway.providers.base import Provider
 from octavo_server.gateway.providers.registry import PROVIDERS
 from octavo_server.gateway.snapshot import SnapshotHolder
@@ -53,6 +55,7 @@ from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
 from octavo_server.traces.routes import (
+    build_alerts_router,
     build_insight_router,
     build_langfuse_router,
     build_otlp_router,
@@ -61,6 +64,7 @@ from octavo_server.traces.routes import (
 )
 from octavo_server.traces.routes import build_router as traces_router
 from octavo_server.traces.service import Receiving, Traces
+from octavo_server.traces.service.alerts import Alerts, Teller
 from octavo_server.traces.service.insight import Insight
 from octavo_server.traces.service.langfuse import LangfuseApi
 from octavo_server.traces.service.scores import Scores
@@ -89,6 +93,7 @@ class Rooms:
     scores: Scores
     langfuse: LangfuseApi
     insight: Insight
+    alerts: Alerts
     views: Views
 
 
@@ -254,6 +259,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         traces_router(rooms.traces, rooms.scores),
         build_scores_router(rooms.scores),
         build_insight_router(rooms.insight),
+        build_alerts_router(rooms.alerts),
         build_views_router(rooms.views),
         playground_router(gateway),
         health.build_api_router(health_, live),
@@ -312,6 +318,8 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
     traces = Traces(SpanStore(telemetry), clock.now)
     spool = Spool(settings.data_dir / "spool.db", settings.spool_max_mb << 20)
     scores = Scores(control, spool, ScoreStore(telemetry), clock)
+    messenger = Messenger(upstream, smtp_url=settings.smtp_url, smtp_from=settings.smtp_from)
+    box = _box(settings)
     return Rooms(
         control=control,
         telemetry=telemetry,
@@ -323,6 +331,14 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         scores=scores,
         insight=Insight(traces, FailureStore(telemetry), clock),
         views=Views(control, clock),
+        alerts=Alerts(
+            control,
+            traces,
+            clock,
+            box=box,
+            check_url=Addresses(private_allowed=settings.upstream_private, resolve=resolve_host).check_host_of,
+            teller=Teller(box, messenger.post, messenger.mail, clock),
+        ),
         langfuse=LangfuseApi(control, ObservationStore(telemetry), traces, scores, clock),
     )
 

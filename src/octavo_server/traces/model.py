@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -291,3 +291,79 @@ class SavedView(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool  # others see it too
     created_at: datetime
     updated_at: datetime
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """Where alerts are told. `sealed` holds the secret that webhooks are signed with."""
+
+    id: str
+    project_id: str
+    name: str
+    kind: str  # webhook | email
+    url: str = ""
+    addresses: tuple[str, ...] = ()
+    sealed: bytes | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure that is looked at every minute over the last `window_minutes`."""
+
+    id: str
+    project_id: str
+    name: str
+    measure: str
+    filter: str
+    environment: str
+    window_minutes: int
+    direction: str  # above | below
+    threshold: float
+    channel_ids: tuple[str, ...] = ()
+    enabled: bool = True
+    created_at: datetime
+    updated_at: datetime
+
+    def breached(self, value: float | None) -> bool:
+        """Whether a value of the measure is beyond the threshold; no traffic is not."""
+        if value is None:
+            return False
+        return value > self.threshold if self.direction == "above" else value < self.threshold
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that was breached, from then until it held again twice in a row."""
+
+    id: str
+    project_id: str
+    rule_id: str
+    rule_name: str
+    state: str  # firing | resolved
+    value: float | None
+    threshold: float
+    calm: int = 0  # how often in a row the rule held
+    started_at: datetime
+    resolved_at: datetime | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One telling of an alert to one channel, kept until it succeeded or was given up."""
+
+    id: str
+    project_id: str
+    alert_id: str
+    channel_id: str
+    event: str  # firing | resolved
+    state: str  # pending | delivered | failed
+    attempts: int = 0
+    last_error: str = ""
+    due_at: datetime
+    updated_at: datetime
+
+
+class Told(NamedTuple):
+    """What came of telling a channel something."""
+
+    ok: bool
+    status: int
+    message: str

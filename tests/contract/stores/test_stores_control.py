@@ -159,9 +159,11 @@ def test_the_migrated_schema_is_the_one_the_program_expects(control_store: Contr
     from octavo_server.costs import store as costs_tables
     from octavo_server.governance import store as governance_tables
     from octavo_server.stores import objects
-    from octavo_server.traces.store import feedback
+    from octavo_server.traces.store import alerts, feedback
 
-    assert costs_tables and governance_tables and objects and feedback  # they put their tables on the metadata
+    assert (
+        costs_tables and governance_tables and objects and alerts and feedback
+    )  # they put their tables on the metadata
     with control_store.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []

@@ -54,6 +54,16 @@ class Addresses:
         self._check_host(host)
         return url.rstrip("/")
 
+    def check_host_of(self, url: str) -> None:
+        """Raises Invalid when the URL, which may be any, leads where this server may not call."""
+        try:
+            host = urlsplit(url).hostname or ""
+        except ValueError:
+            host = ""
+        if not host:
+            raise Invalid(f"{url[:200]!r} is no URL.", param="url")
+        self._check_host(host)
+
     def _check_host(self, host: str) -> None:
         literal = _literal(host)
         if literal is not None and is_link_local(literal):

@@ -1,5 +1,6 @@
 """Observability over HTTP: what is read back, scores and comments, and OTLP, which comes in."""
 
+from octavo_server.traces.routes.alerts import build_alerts_router
 from octavo_server.traces.routes.insight import build_insight_router
 from octavo_server.traces.routes.langfuse import build_langfuse_router
 from octavo_server.traces.routes.otlp import OTLP_PATHS, build_otlp_router
@@ -9,6 +10,7 @@ from octavo_server.traces.routes.views import build_views_router
 
 __all__ = [
     "OTLP_PATHS",
+    "build_alerts_router",
     "build_insight_router",
     "build_langfuse_router",
     "build_otlp_router",
