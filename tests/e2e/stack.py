@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -106,6 +107,12 @@ class Admin:
         answer = self._http.request(method, path, json=body, params=params)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
+
+    def lines(self, path: str, **params: Any) -> list[Any]:
+        """An answer of lines of JSON."""
+        answer = self._http.get(path, params=params)
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
+        return [json.loads(line) for line in answer.text.splitlines()]
 
     def new_project(self, name: str, upstream: str) -> str:
         """Makes a project whose models are all served by an OpenAI-compatible `upstream`; returns a key's secret."""

@@ -256,3 +256,19 @@ def test_what_is_wrong_is_told_as_langfuse_tells_it(langfuse: Langfuse) -> None:
     assert (told.value.status_code, told.value.body["error"]) == (400, "InvalidRequestError")
     with pytest.raises(NotFoundError):
         langfuse.api.score_configs.get_by_id("none")
+
+
+def test_a_list_tells_scores_and_an_export_tells_all(langfuse: Langfuse, admin: Admin) -> None:
+    with langfuse.start_as_current_observation(name="scored") as root:
+        root.score(name="quality", value=0.25)
+        root.score(name="quality", value=0.75)
+    langfuse.flush()
+
+    def listed() -> Any:
+        found = admin.call("GET", "/traces", filter='name = "scored"', with_scores="true")["data"]
+        return found if found and found[0]["scores"] else None
+
+    (trace,) = soon(listed)
+    assert trace["scores"] == {"quality": 0.5}
+    lines = admin.lines("/traces/export", filter='name = "scored"')
+    assert [line["name"] for line in lines] == ["scored"]

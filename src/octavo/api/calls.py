@@ -905,6 +905,7 @@ class Calls:
         *,
         limit: int | NotGiven = NOT_GIVEN,
         cursor: str | NotGiven = NOT_GIVEN,
+        with_scores: bool | NotGiven = NOT_GIVEN,
         from_: str | NotGiven = NOT_GIVEN,
         to: str | NotGiven = NOT_GIVEN,
         filter: str | NotGiven = NOT_GIVEN,
@@ -920,6 +921,7 @@ class Calls:
                 params={
                     "limit": limit,
                     "cursor": cursor,
+                    "with_scores": with_scores,
                     "from": from_,
                     "to": to,
                     "filter": filter,

@@ -909,6 +909,7 @@ class TraceSummary(TypedDict):
     providers: list[str]
     release: str
     root_span_id: str
+    scores: NotRequired[dict[str, float]]
     session_id: str
     source: str
     span_count: int

@@ -143,3 +143,12 @@ async def test_whose_latency_it_was(room: Room) -> None:
 
     assert [(step.own_ns, step.share) for step in path] == [(10**9, 1.0)]
     assert (owner["name"], owner["traces"], owner["own_ms_per_trace"]) == ("look up", 2, 1000.0)
+
+
+async def test_all_spans_are_exported_page_by_page(room: Room) -> None:
+    await room.send(*[{**span(10), "span_id": number.to_bytes(8, "big")} for number in range(1, 2502)])
+
+    pages = [rows async for rows in room.traces.export_spans(PROJECT, Search())]
+
+    assert [len(rows) for rows in pages] == [1000, 1000, 501]
+    assert len({row["span_id"] for rows in pages for row in rows}) == 2501

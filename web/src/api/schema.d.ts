@@ -1063,6 +1063,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Spans
+         * @description All spans that match, whole, as lines of JSON, the newest first.
+         */
+        get: operations["export_spans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -3111,6 +3131,13 @@ export interface components {
             release: string;
             /** Root Span Id */
             root_span_id: string;
+            /**
+             * Scores
+             * @default {}
+             */
+            scores: {
+                [key: string]: number;
+            };
             /** Session Id */
             session_id: string;
             /** Source */
@@ -7184,6 +7211,8 @@ export interface operations {
                 search?: string;
                 /** @description ISO 8601, or relative */
                 to?: string;
+                /** @description Tell the mean of each score too */
+                with_scores?: boolean;
             };
             header?: never;
             path?: never;
@@ -7373,6 +7402,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TraceDiff"];
+                };
+            };
+            /** @description Malformed, or a value is out of range */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or wrong credentials */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_spans: {
+        parameters: {
+            query?: {
+                environment?: string;
+                /** @description Filter language, see docs/reference/filters.md */
+                filter?: string;
+                /** @description ISO 8601, or relative: -15m, -24h, -7d */
+                from?: string;
+                /** @description Text in inputs, outputs, names or errors; or an id */
+                search?: string;
+                /** @description ISO 8601, or relative */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A span a line, as GET /spans/{id}. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
                 };
             };
             /** @description Malformed, or a value is out of range */

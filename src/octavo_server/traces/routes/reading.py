@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from octavo_server.core.money import nano_to_usd
@@ -67,6 +69,7 @@ class TraceSummary(BaseModel):
     root_span_id: str
     release: str
     source: str
+    scores: dict[str, float] = {}
 
 
 class SpanEventOut(BaseModel):
@@ -200,11 +203,36 @@ def build_router(traces: Traces, scores: Scores) -> APIRouter:
 
     @router.get("/traces", **allows(Permission.TRACES_READ))
     async def list_traces(
-        caller: Caller, search: Searched, limit: Limit = 50, cursor: Cursor = ""
+        caller: Caller,
+        search: Searched,
+        limit: Limit = 50,
+        cursor: Cursor = "",
+        with_scores: Annotated[bool, Query(description="Tell the mean of each score too")] = False,
     ) -> Page[TraceSummary]:
         """Traces that have a matching span, newest first."""
         page = await traces.list_traces(caller.project, search, limit=limit, cursor=cursor)
-        return Page(data=[_trace(row) for row in page.rows], next_cursor=page.next_cursor)
+        ids = [row["trace_id"] for row in page.rows] if with_scores else []
+        means = await scores.means(caller.project, ids)
+        data = [_trace({**row, "scores": means.get(row["trace_id"], {})}) for row in page.rows]
+        return Page(data=data, next_cursor=page.next_cursor)
+
+    @router.get(
+        "/traces/export",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/x-ndjson": {}}, "description": "A span a line, as GET /spans/{id}."}},
+        **allows(Permission.TRACES_READ),
+    )
+    async def export_spans(caller: Caller, search: Searched) -> StreamingResponse:
+        """All spans that match, whole, as lines of JSON, the newest first."""
+        search.scope(caller.project)  # what is wrong with the filter is told before the answer begins
+        pages = traces.export_spans(caller.project, search)
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for rows in pages:
+                yield b"".join([_span(row).model_dump_json().encode() + b"\n" for row in rows])
+
+        headers = {"content-disposition": 'attachment; filename="spans.jsonl"'}
+        return StreamingResponse(lines(), media_type="application/x-ndjson", headers=headers)
 
     @router.get("/traces/{trace_id}", **allows(Permission.TRACES_READ))
     async def read_trace(caller: Caller, trace_id: str) -> TraceOut:

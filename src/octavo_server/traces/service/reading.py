@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from octavo_server.traces.store import DIMENSIONS, MEASURES, Scope, SpanStore
 
 MAX_TRACE_SPANS = 20_000
 MAX_GROUPS = 10_000
+_EXPORT_PAGE = 1000
 _BUCKETS = (1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
 _WANTED_BUCKETS = 60
 _INTERVALS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -77,6 +78,18 @@ class Traces:
         """Matching spans, newest first."""
         rows = await self._store.spans(search.scope(project_id), limit=limit + 1, before=position_of(cursor))
         return page_of(rows, limit, "start_time", "span_id")
+
+    async def export_spans(self, project_id: str, search: Search) -> AsyncIterator[list[dict[str, Any]]]:
+        """All matching spans, whole, the newest first, in pages: no more than a page of them is in memory."""
+        scope = search.scope(project_id)
+        before: tuple[str, str] | None = None
+        while True:
+            rows = await self._store.whole_spans(scope, limit=_EXPORT_PAGE, before=before)
+            if rows:
+                yield rows
+            if len(rows) < _EXPORT_PAGE:
+                return
+            before = (rows[-1]["start"].replace("T", " ").removesuffix("Z"), rows[-1]["span_id"])
 
     async def read_span(self, project_id: str, span_id: str, trace_id: str) -> dict[str, Any]:
         """One span, whole. Raises NotFound."""

@@ -118,6 +118,10 @@ class Scores:
         rows = await self._store.find(project_id, scope, limit=limit + 1, before=position_of(cursor))
         return page_of(rows, limit, "time", "id")
 
+    async def means(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The mean of each score that is a number, by trace and name."""
+        return await self._store.means(project_id, trace_ids) if trace_ids else {}
+
     async def page(
         self, project_id: str, scope: ScoreScope, *, page: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:

@@ -280,6 +280,18 @@ class SpanStore:
             {**params, "limit": limit},
         )
 
+    async def whole_spans(self, scope: Scope, *, limit: int, before: tuple[str, str] | None) -> list[dict[str, Any]]:
+        """Matching spans, whole, the newest first, from the position `before`: the last one's start and id."""
+        where, params = scope.where()
+        if before is not None:
+            where += " AND (start, span_id) < ({before:DateTime64(9, 'UTC')}, {before_id:String})"
+            params |= {"before": before[0], "before_id": before[1]}
+        return await self._telemetry.query(
+            f"SELECT * FROM spans WHERE {where}"  # noqa: S608
+            " ORDER BY start DESC, span_id DESC LIMIT {limit:UInt32}",
+            {**params, "limit": limit},
+        )
+
     async def span(self, project_id: str, span_id: str, times: Times | None) -> dict[str, Any] | None:
         """One span, whole; sooner found within its trace."""
         where = "project_id = {project:String} AND span_id = {id:String}"

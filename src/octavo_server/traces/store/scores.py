@@ -118,6 +118,18 @@ class ScoreStore:
         rows = await self._telemetry.query(f"SELECT count() AS n FROM scores FINAL WHERE {where}", params)  # noqa: S608
         return int(rows[0]["n"])
 
+    async def means(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The mean of each score that is a number, by trace and name."""
+        rows = await self._telemetry.query(
+            "SELECT trace_id, name, avg(value) AS mean FROM scores FINAL WHERE project_id = {project:String}"
+            " AND trace_id IN {ids:Array(String)} AND value IS NOT NULL GROUP BY trace_id, name ORDER BY name",
+            {"project": project_id, "ids": list(trace_ids)},
+        )
+        found: dict[str, dict[str, float]] = {}
+        for row in rows:
+            found.setdefault(row["trace_id"], {})[row["name"]] = row["mean"]
+        return found
+
     async def metrics(
         self,
         project_id: str,

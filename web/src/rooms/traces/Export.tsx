@@ -1,4 +1,4 @@
-/** Downloads the spans behind the list, as lines of JSON or as Parquet. */
+/** Downloads the spans behind the list, as lines of JSON. */
 import { ActionIcon, Menu, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconDownload } from "@tabler/icons-react";
@@ -7,24 +7,18 @@ import { search } from "../../api/ask";
 import { ApiError, headersFor, useApi } from "../../api/client";
 import { useScope } from "../../shell/scope";
 
-type Format = "jsonl" | "parquet";
-
 export function Export({ filter }: { filter: string }) {
   const { project, csrf } = useApi();
   const scope = useScope();
   const download = useMutation({
-    mutationFn: async (format: Format) => {
-      const query = search({ format, ...scope.bounds(), filter, environment: scope.env });
+    mutationFn: async () => {
+      const query = search({ ...scope.bounds(), filter, environment: scope.env });
       const response = await fetch(`/api/v1/traces/export${query}`, { headers: headersFor(project, csrf, "GET") });
-      if (!response.ok)
-        throw new ApiError(
-          response.status,
-          response.status === 404 ? "This server cannot export yet." : await detailOf(response),
-        );
+      if (!response.ok) throw new ApiError(response.status, await detailOf(response));
       const address = URL.createObjectURL(await response.blob());
       const link = document.createElement("a");
       link.href = address;
-      link.download = `${project}-spans.${format}`;
+      link.download = `${project}-spans.jsonl`;
       link.click();
       URL.revokeObjectURL(address);
     },
@@ -41,8 +35,7 @@ export function Export({ filter }: { filter: string }) {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Spans of this range and filter</Menu.Label>
-        <Menu.Item onClick={() => download.mutate("jsonl")}>JSON lines</Menu.Item>
-        <Menu.Item onClick={() => download.mutate("parquet")}>Parquet</Menu.Item>
+        <Menu.Item onClick={() => download.mutate()}>JSON lines</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
