@@ -20,7 +20,7 @@ from octavo_server.core.ids import new_request_id
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
 from octavo_server.http.metrics import Metrics
-from octavo_server.traces.routes import OTLP_PATHS
+from octavo_server.traces.routes import OTLP_PATHS, otlp_refusal
 
 log = logging.getLogger("octavo.http")
 
@@ -76,19 +76,36 @@ class Front:
         request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
         answer = _Answer(send, request_id)
         rule = self._gate.find(scope["method"], scope["path"])
+        is_otlp = scope["path"] in OTLP_PATHS
+        kind = headers.get("content-type", "")
         try:
             _check_head(scope)
             principal = await self._gate.admit(rule, scope, headers, request_id)
             scope["state"] = {**scope.get("state", {}), "request_id": request_id, "principal": principal}
-            limit = self._max_otlp_body if scope["path"] in OTLP_PATHS else self._max_body
+            limit = self._max_otlp_body if is_otlp else self._max_body
             await self._api(scope, _Body(receive, headers, limit).receive, answer.send)
         except OctavoError as error:
-            await answer.finish(scope, receive, octavo_problem(error, request_id))
+            refused = (
+                otlp_refusal(error.status, error.message, kind, error.retry_after_s)
+                if is_otlp
+                else octavo_problem(error, request_id)
+            )
+            await answer.finish(scope, receive, refused)
         except HTTPException as error:
-            await answer.finish(scope, receive, status_problem(error.status_code, error.detail, request_id))
+            refused = (
+                otlp_refusal(error.status_code, error.detail, kind)
+                if is_otlp
+                else status_problem(error.status_code, error.detail, request_id)
+            )
+            await answer.finish(scope, receive, refused)
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            await answer.finish(scope, receive, internal_problem(request_id))
+            refused = (
+                otlp_refusal(500, f"Something went wrong here; the server's log has {request_id}.", kind)
+                if is_otlp
+                else internal_problem(request_id)
+            )
+            await answer.finish(scope, receive, refused)
         finally:
             route = rule.path if rule else "(none)"
             self._metrics.request(scope["method"][:16], route, answer.status, self._clock() - started)

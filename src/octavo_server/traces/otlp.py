@@ -15,6 +15,7 @@ import msgspec
 import orjson
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from octavo_server.core.digest import JSON
@@ -110,6 +111,15 @@ def count_logs(body: bytes, *, json: bool) -> Receipt:
     return Receipt(kept, 0, "")
 
 
+def count_metrics(body: bytes, *, json: bool) -> Receipt:
+    """Reads an export request of metrics, of which nothing is kept. Raises MalformedOtlp."""
+    if json:
+        _list(_json_body(body), "resourceMetrics", "resource_metrics")
+    else:
+        _parse_protobuf(ExportMetricsServiceRequest, body)
+    return Receipt(0, 0, "")
+
+
 def read_spans(body: bytes, *, json: bool) -> Iterator[RawSpan | Refused]:
     """The spans of an export request. Raises MalformedOtlp."""
     return _read_json_spans(body) if json else _read_protobuf_spans(body)
@@ -185,10 +195,10 @@ def _read_protobuf_span(span: Any, sender: Sender) -> RawSpan | Refused:
         span_id.hex(),
         parent.hex() if len(parent) == 8 and parent != _NO_SPAN else "",
         span.name,
-        span.kind if 0 <= span.kind < len(_KINDS) else 0,
+        _known(span.kind, _KINDS),
         start_ns,
         min(span.end_time_unix_nano, _LATEST_NS),
-        status.code,
+        _known(status.code, _STATUS_CODES),
         status.message,
         span.flags,
         span.trace_state,
@@ -447,8 +457,16 @@ _STATUS_CODES = {f"STATUS_CODE_{name}": number for number, name in enumerate(("U
 
 
 def _enum(value: Any, names: Mapping[str, int]) -> int:
-    number = names[value] if isinstance(value, str) and not value.isdecimal() else _int(value)
-    return number if number < len(names) else 0
+    if isinstance(value, str) and not value.isdecimal():
+        if value not in names:
+            raise ValueError(f"{value[:80]!r} is none of {', '.join(names)}")
+        return names[value]
+    return _known(_int(value), names)
+
+
+def _known(number: int, names: Mapping[str, int]) -> int:
+    """An enumeration's number; what a later version of OTLP may add is unspecified here."""
+    return number if 0 <= number < len(names) else 0
 
 
 def _hex(value: Any) -> bytes:

@@ -3,7 +3,7 @@
 from octavo_server.traces.routes.alerts import build_alerts_router
 from octavo_server.traces.routes.insight import build_insight_router
 from octavo_server.traces.routes.langfuse import build_langfuse_router
-from octavo_server.traces.routes.otlp import OTLP_PATHS, build_otlp_router
+from octavo_server.traces.routes.otlp import OTLP_PATHS, build_otlp_router, otlp_refusal
 from octavo_server.traces.routes.reading import build_router
 from octavo_server.traces.routes.scores import build_scores_router
 from octavo_server.traces.routes.views import build_views_router
@@ -17,4 +17,5 @@ __all__ = [
     "build_router",
     "build_scores_router",
     "build_views_router",
+    "otlp_refusal",
 ]

@@ -5,6 +5,7 @@ Answers follow the protocol, since exporters retry only 429, 502, 503 and 504 an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -12,12 +13,15 @@ from fastapi import APIRouter, Request, Response
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.exceptions import HTTPException
 
 from octavo_server.core.errors import Invalid, OctavoError
 from octavo_server.edge.access import Caller, Permission, Principal, allows
 from octavo_server.traces.model import Origin
 from octavo_server.traces.otlp import Receipt
 from octavo_server.traces.service.receiving import Receiving
+
+log = logging.getLogger("octavo.traces")
 
 OTLP_PATHS = frozenset(
     f"{prefix}/v1/{signal}" for prefix in ("", "/api/public/otel") for signal in ("traces", "logs", "metrics")
@@ -27,6 +31,8 @@ _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _GRPC_CODES = {401: 16, 403: 7, 429: 8, 503: 14}  # google.rpc.Code; 3 is INVALID_ARGUMENT
+_AGAIN = frozenset({408, 500})
+"""Refused for no fault of the batch. Exporters would drop it, so they are told 503, on which they send it again."""
 
 
 class UnsupportedMedia(Invalid):
@@ -50,7 +56,7 @@ def build_otlp_router(receiving: Receiving) -> APIRouter:
 
     async def take_metrics(request: Request, caller: Caller) -> Response:
         """Takes metrics, and keeps none: Octavo measures by its spans."""
-        return await _take(request, caller, _take_nothing, _metrics_answer)
+        return await _take(request, caller, receiving.take_metrics, _metrics_answer)
 
     for prefix, name in (("", ""), ("/api/public/otel", "langfuse_")):
         for signal, handler in (("traces", take_traces), ("logs", take_logs), ("metrics", take_metrics)):
@@ -69,9 +75,9 @@ _Answer = Callable[[Receipt, bool], bytes]
 
 
 async def _take(request: Request, caller: Principal, take: _Take, answer: _Answer) -> Response:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    told = request.headers.get("content-type", "")
+    kind = _media(told)
     is_json = kind == _JSON
-    media = _JSON if is_json else _PROTOBUF
     try:
         encoding = request.headers.get("content-encoding", "").strip().lower()
         if kind not in (_JSON, _PROTOBUF):
@@ -86,15 +92,30 @@ async def _take(request: Request, caller: Principal, take: _Take, answer: _Answe
         )
         receipt = await take(await request.body(), origin, encoding=encoding)
     except OctavoError as error:
-        headers = {}
-        if error.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-        return Response(_status(error, is_json), error.status, headers, media_type=media)
-    return Response(answer(receipt, is_json), media_type=media)
+        return otlp_refusal(error.status, error.message, told, error.retry_after_s)
+    except HTTPException as error:  # of the body: too long, or too slow to come
+        return otlp_refusal(error.status_code, error.detail, told)
+    except Exception:
+        log.exception("a body cannot be taken")
+        return otlp_refusal(500, "Something went wrong here; the server's log has the details.", told)
+    return Response(answer(receipt, is_json), media_type=_JSON if is_json else _PROTOBUF)
 
 
-async def _take_nothing(body: bytes, origin: Origin, *, encoding: str) -> Receipt:
-    return Receipt(0, 0, "")
+def otlp_refusal(status: int, message: str, content_type: str, retry_after_s: float | None = None) -> Response:
+    """A failure as OTLP writes it: a google.rpc.Status in the encoding of the request."""
+    if status in _AGAIN:
+        status, retry_after_s = 503, 1.0
+    headers = {} if retry_after_s is None else {"retry-after": str(max(1, round(retry_after_s)))}
+    if status == 401:
+        headers["www-authenticate"] = 'Bearer realm="octavo"'
+    code = _GRPC_CODES.get(status, 3)
+    if _media(content_type) == _JSON:
+        return Response(orjson.dumps({"code": code, "message": message}), status, headers, media_type=_JSON)
+    return Response(_status(code, message), status, headers, media_type=_PROTOBUF)
+
+
+def _media(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _traces_answer(receipt: Receipt, is_json: bool) -> bytes:
@@ -117,16 +138,12 @@ def _metrics_answer(receipt: Receipt, is_json: bool) -> bytes:
     return b"{}" if is_json else bytes(ExportMetricsServiceResponse().SerializeToString())
 
 
-def _status(error: OctavoError, is_json: bool) -> bytes:
-    """OTLP's body of a failure: a google.rpc.Status."""
-    code = _GRPC_CODES.get(error.status, 3)
-    if is_json:
-        return orjson.dumps({"code": code, "message": error.message})
-    message = error.message.encode()[:16_000]
+def _status(code: int, message: str) -> bytes:
+    told = message.encode()
     length = bytearray()
-    rest = len(message)
+    rest = len(told)
     while rest > 0x7F:
         length.append(rest & 0x7F | 0x80)
         rest >>= 7
     length.append(rest)
-    return bytes([0x08, code, 0x12, *length]) + message
+    return bytes([0x08, code, 0x12, *length]) + told

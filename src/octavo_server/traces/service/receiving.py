@@ -12,9 +12,11 @@ from anyio import to_thread
 from octavo_server.core.errors import TooLarge
 from octavo_server.stores.spool import Spool
 from octavo_server.traces.model import Origin
-from octavo_server.traces.otlp import MalformedOtlp, Receipt, count_logs, count_spans
+from octavo_server.traces.otlp import MalformedOtlp, Receipt, count_logs, count_metrics, count_spans
 from octavo_server.traces.service.ingest import LOGS_KIND, SPANS_KIND
 
+_METRICS_KIND = "otlp.metrics"
+_COUNT = {SPANS_KIND: count_spans, LOGS_KIND: count_logs, _METRICS_KIND: count_metrics}
 _IN_THREAD_BYTES = 64 << 10
 """From here on a body is looked at in a thread, for the event loop serves the gateway too."""
 
@@ -36,6 +38,10 @@ class Receiving:
         """Accepts an export request of logs: the records that belong to spans."""
         return await self._take(LOGS_KIND, body, origin, encoding)
 
+    async def take_metrics(self, body: bytes, origin: Origin, *, encoding: str) -> Receipt:
+        """Looks at an export request of metrics and keeps nothing of it: Octavo measures by its spans."""
+        return await self._take(_METRICS_KIND, body, origin, encoding)
+
     async def _take(self, kind: str, body: bytes, origin: Origin, encoding: str) -> Receipt:
         if len(body) > _IN_THREAD_BYTES or encoding:
             plain, receipt = await to_thread.run_sync(self._look, kind, body, origin, encoding)
@@ -47,8 +53,7 @@ class Receiving:
 
     def _look(self, kind: str, body: bytes, origin: Origin, encoding: str) -> tuple[bytes, Receipt]:
         plain = decompress(body, encoding, self._max_bytes)
-        count = count_spans if kind == SPANS_KIND else count_logs
-        return plain, count(plain, json=origin.json)
+        return plain, _COUNT[kind](plain, json=origin.json)
 
 
 def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
@@ -62,7 +67,10 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
                 with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
                     plain = file.read(max_bytes + 1)
             else:
-                plain = zlib.decompressobj().decompress(body, max_bytes + 1)
+                inflater = zlib.decompressobj()
+                plain = inflater.decompress(body, max_bytes + 1)
+                if not (inflater.eof or inflater.unconsumed_tail):
+                    raise EOFError("it ends before its end")
         except (OSError, EOFError, zlib.error) as error:
             raise MalformedOtlp(f"the body is not {encoding}, as Content-Encoding says: {error}") from error
     if len(plain) > max_bytes:
