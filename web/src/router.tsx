@@ -163,6 +163,13 @@ const failures = createRoute({
   component: lazyRouteComponent(() => import("./rooms/failures/Failures"), "Failures"),
 });
 
+const failure = createRoute({
+  getParentRoute: () => shell,
+  path: "/failures/$signature",
+  validateSearch: (search: Record<string, unknown>): { filter?: string } => ({ filter: optional(search.filter) }),
+  component: lazyRouteComponent(() => import("./rooms/failures/FailurePage"), "FailurePage"),
+});
+
 export interface AlertsSearch {
   tab?: string;
   measure?: string;
@@ -254,6 +261,7 @@ const tree = root.addChildren([
     endUsers,
     metrics,
     failures,
+    failure,
     alerts,
     playground,
     providers,

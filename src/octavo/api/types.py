@@ -282,6 +282,7 @@ class FailureDetail(TypedDict):
     error_class: str
     example: FailureExample
     first_seen: str
+    interval_s: int
     is_new: bool
     last_seen: str
     models: list[str]
@@ -301,12 +302,13 @@ class FailureExample(TypedDict):
 
 
 class Failure(TypedDict):
-    """Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none before the time asked for, as far back as spans are kept."""
+    """Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none before the time asked for, as far back as spans are kept. `series`: how many in the `interval_s` after each time."""
 
     count: int
     error_class: str
     example: FailureExample
     first_seen: str
+    interval_s: int
     is_new: bool
     last_seen: str
     models: list[str]

@@ -15,12 +15,6 @@ export class ApiError extends Error {
   }
 }
 
-/** Whether the server does not know the route: it is older than the console, which is no fault. */
-export function isAbsent(error: unknown): boolean {
-  if (!(error instanceof ApiError)) return false;
-  return error.status === 405 || (error.status === 404 && error.message.endsWith("on this server."));
-}
-
 interface Problem {
   detail?: unknown;
   title?: string;

@@ -1775,6 +1775,8 @@ export interface components {
              * Format: date-time
              */
             first_seen: string;
+            /** Interval S */
+            interval_s: number;
             /** Is New */
             is_new: boolean;
             /**
@@ -1813,7 +1815,7 @@ export interface components {
         /**
          * FailureOut
          * @description Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none
-         *     before the time asked for, as far back as spans are kept.
+         *     before the time asked for, as far back as spans are kept. `series`: how many in the `interval_s` after each time.
          */
         FailureOut: {
             /** Count */
@@ -1826,6 +1828,8 @@ export interface components {
              * Format: date-time
              */
             first_seen: string;
+            /** Interval S */
+            interval_s: number;
             /** Is New */
             is_new: boolean;
             /**

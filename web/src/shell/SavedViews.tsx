@@ -4,9 +4,8 @@ import { IconBookmark, IconBookmarkPlus, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import type { Page, View, ViewPage } from "../api/agreed";
-import { useAsk } from "../api/ask";
-import { isAbsent, useApi } from "../api/client";
+import { take, useApi } from "../api/client";
+import type { View, ViewPage } from "../api/types";
 
 const PROJECT = "project";
 
@@ -18,8 +17,7 @@ function currentQuery(): string {
 }
 
 export function SavedViews({ page }: { page: ViewPage }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const navigate = useNavigate();
   const queries = useQueryClient();
   const key = [project, "views", page];
@@ -28,22 +26,24 @@ export function SavedViews({ page }: { page: ViewPage }) {
   const [shared, setShared] = useState(true);
   const views = useQuery({
     queryKey: key,
-    queryFn: () => ask<Page<View>>("GET", "/views", { query: { page } }),
+    queryFn: () => take(api.GET("/api/v1/views", { params: { query: { page } } })),
     staleTime: 60_000,
     retry: false,
   });
   const refresh = () => queries.invalidateQueries({ queryKey: key });
   const save = useMutation({
-    mutationFn: () => ask<View>("POST", "/views", { body: { name, page, query: currentQuery(), shared } }),
+    mutationFn: () => take(api.POST("/api/v1/views", { body: { name, page, query: currentQuery(), shared } })),
     onSuccess: async () => {
       setNaming(false);
       setName("");
       await refresh();
     },
   });
-  const remove = useMutation({ mutationFn: (view: View) => ask("DELETE", `/views/${view.id}`), onSuccess: refresh });
-  if (views.error && isAbsent(views.error)) return null;
-  const list = (views.data?.data ?? []).filter((one) => one.page === page);
+  const remove = useMutation({
+    mutationFn: (view: View) => take(api.DELETE("/api/v1/views/{view_id}", { params: { path: { view_id: view.id } } })),
+    onSuccess: refresh,
+  });
+  const list = views.data?.data ?? [];
   const open = (view: View) => {
     const next = Object.fromEntries(new URLSearchParams(view.query.replace(/^\?/, "")));
     void navigate({ to: ".", search: { project, ...next } as never });

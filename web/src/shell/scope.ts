@@ -50,6 +50,8 @@ export interface Scope {
   range: RangeName | "custom";
   /** The interval as of now; relative ranges move on. */
   bounds: () => Bounds;
+  /** What to ask the server for: the interval as of now, the environment, and what is given beside. */
+  asked: (filter?: string, words?: string) => Bounds & { filter?: string; search?: string; environment?: string };
   /** Identifies env and range in query keys. */
   key: string;
   set: (patch: ScopeSearch) => void;
@@ -67,10 +69,17 @@ export function useScope(): Scope {
   return useMemo(() => {
     const custom = from !== undefined && to !== undefined;
     const name = range ?? DEFAULT_RANGE;
+    const bounds = () => (custom ? { from, to } : boundsOf(name));
     return {
       env,
       range: custom ? "custom" : name,
-      bounds: () => (custom ? { from, to } : boundsOf(name)),
+      bounds,
+      asked: (filter, words) => ({
+        ...bounds(),
+        ...(filter && { filter }),
+        ...(words && { search: words }),
+        ...(env && { environment: env }),
+      }),
       key: `${env}|${custom ? `${from}–${to}` : name}`,
       set: (patch) =>
         void navigate({

@@ -1,8 +1,8 @@
 /** What a page shows when it has nothing (yet): the same three states everywhere. */
 import { Button } from "@mantine/core";
-import { IconAlertTriangle, IconPlugOff, IconRefresh } from "@tabler/icons-react";
+import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { ComponentType, ReactNode } from "react";
-import { ApiError, isAbsent } from "../api/client";
+import { ApiError } from "../api/client";
 import css from "./ui.module.css";
 
 export function Empty({
@@ -31,12 +31,6 @@ export function Empty({
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   const message = error instanceof Error ? error.message : String(error);
   const forbidden = error instanceof ApiError && error.status === 403;
-  if (isAbsent(error))
-    return (
-      <Empty icon={IconPlugOff} title="This server does not have it yet">
-        The page needs a newer server than the one that answers. Everything else goes on working.
-      </Empty>
-    );
   return (
     <div className={css.empty} role="alert">
       <span className={css.emptyIcon} data-tone="bad">

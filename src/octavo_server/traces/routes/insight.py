@@ -28,7 +28,7 @@ class FailureExample(BaseModel):
 
 class FailureOut(BaseModel):
     """Failures that are the same: class, place, and message but for its numbers and names. `is_new`: there was none
-    before the time asked for, as far back as spans are kept."""
+    before the time asked for, as far back as spans are kept. `series`: how many in the `interval_s` after each time."""
 
     signature: str
     error_class: str
@@ -42,6 +42,7 @@ class FailureOut(BaseModel):
     last_seen: datetime
     is_new: bool
     series: list[tuple[datetime, int]]
+    interval_s: int
 
 
 class Share(BaseModel):

@@ -144,4 +144,5 @@ class Insight:
         for row in rows:
             row["first"] = first.get(row["signature"], row["first"])
             row["is_new"] = nanoseconds(row["first"]) >= start_ns
+            row["interval_s"] = step
             row["series"] = [(one["time"], one["count"]) for one in series if one["signature"] == row["signature"]]

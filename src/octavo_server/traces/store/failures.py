@@ -63,6 +63,7 @@ class FailureStore:
     async def shares(self, scope: Scope, signature: str, dimensions: Sequence[str]) -> list[dict[str, Any]]:
         """How one failure is spread over the values of some columns."""
         where, params = scope.where()
+        where += f" AND {_DEEPEST.format(where=where)}"
         parts = [
             f"SELECT '{name}' AS dimension, toString({name}) AS value, count() AS count FROM spans WHERE {where}"  # noqa: S608
             f" AND status = 'error' AND {SIGNATURE} = {{signature:String}} GROUP BY value"

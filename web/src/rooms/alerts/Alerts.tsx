@@ -13,9 +13,8 @@ import {
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import type { Alert, AlertRule, Channel, Page } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
-import { useApi } from "../../api/client";
+import { take, useApi } from "../../api/client";
+import type { Alert, AlertRule, Channel } from "../../api/types";
 import type { AlertsSearch } from "../../router";
 import { PageHead, Panel, Pill, Time } from "../../ui/atoms";
 import { Confirm } from "../../ui/Confirm";
@@ -67,32 +66,29 @@ export function Alerts() {
 }
 
 export function useChannels() {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   return useQuery({
     queryKey: [project, "channels"],
-    queryFn: () => ask<Page<Channel>>("GET", "/channels"),
+    queryFn: () => take(api.GET("/api/v1/channels")),
     retry: false,
   });
 }
 
 function useRules() {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   return useQuery({
     queryKey: [project, "alert-rules"],
-    queryFn: () => ask<Page<AlertRule>>("GET", "/alert-rules"),
+    queryFn: () => take(api.GET("/api/v1/alert-rules")),
     retry: false,
   });
 }
 
 function Incidents({ toRules }: { toRules: () => void }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const rules = useRules();
   const query = useQuery({
     queryKey: [project, "alerts", "live"],
-    queryFn: () => ask<Page<Alert>>("GET", "/alerts"),
+    queryFn: () => take(api.GET("/api/v1/alerts")),
     retry: false,
   });
   return (
@@ -201,8 +197,7 @@ function Incident({ alert, rule }: { alert: Alert; rule: AlertRule | undefined }
 }
 
 function Rules({ from }: { from: AlertsSearch }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const queries = useQueryClient();
   const rules = useRules();
   const [editing, edit] = useState<AlertRule | "new" | null>(from.measure ? "new" : null);
@@ -210,11 +205,12 @@ function Rules({ from }: { from: AlertsSearch }) {
   const refresh = () => queries.invalidateQueries({ queryKey: [project, "alert-rules"] });
   const patch = useMutation({
     mutationFn: ({ id, enabled }: { id: string; enabled: boolean }) =>
-      ask("PATCH", `/alert-rules/${id}`, { body: { enabled } }),
+      take(api.PATCH("/api/v1/alert-rules/{rule_id}", { params: { path: { rule_id: id } }, body: { enabled } })),
     onSuccess: refresh,
   });
   const deletion = useMutation({
-    mutationFn: (rule: AlertRule) => ask("DELETE", `/alert-rules/${rule.id}`),
+    mutationFn: (rule: AlertRule) =>
+      take(api.DELETE("/api/v1/alert-rules/{rule_id}", { params: { path: { rule_id: rule.id } } })),
     onSuccess: async () => {
       await refresh();
       remove(null);
@@ -309,14 +305,14 @@ function Rules({ from }: { from: AlertsSearch }) {
 }
 
 function Channels() {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const queries = useQueryClient();
   const channels = useChannels();
   const [creating, create] = useState(false);
   const [removing, remove] = useState<Channel | null>(null);
   const deletion = useMutation({
-    mutationFn: (channel: Channel) => ask("DELETE", `/channels/${channel.id}`),
+    mutationFn: (channel: Channel) =>
+      take(api.DELETE("/api/v1/channels/{channel_id}", { params: { path: { channel_id: channel.id } } })),
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: [project, "channels"] });
       remove(null);
@@ -365,10 +361,10 @@ function Channels() {
 }
 
 function ChannelRow({ channel, remove }: { channel: Channel; remove: () => void }) {
-  const ask = useAsk();
+  const { api } = useApi();
   const test = useMutation({
     mutationFn: () =>
-      ask<{ ok: boolean; status: number | string; message: string }>("POST", `/channels/${channel.id}/test`),
+      take(api.POST("/api/v1/channels/{channel_id}/test", { params: { path: { channel_id: channel.id } } })),
   });
   return (
     <tr>
@@ -378,7 +374,7 @@ function ChannelRow({ channel, remove }: { channel: Channel; remove: () => void 
           <b>{channel.name}</b>
         </span>
       </td>
-      <td className="mono soft truncate">{channel.kind === "email" ? channel.addresses?.join(", ") : channel.url}</td>
+      <td className="mono soft truncate">{channel.kind === "email" ? channel.addresses.join(", ") : channel.url}</td>
       <td>
         {test.data && (
           <Pill tone={test.data.ok ? "good" : "bad"} title={test.data.message}>

@@ -2,15 +2,12 @@
 import { Button, Modal, SegmentedControl, TagsInput, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import type { Channel } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
-import { useApi } from "../../api/client";
+import { take, useApi } from "../../api/client";
 import { Copy } from "../../ui/atoms";
 import page from "../../ui/page.module.css";
 
 export function ChannelDialog({ close }: { close: () => void }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const queries = useQueryClient();
   const [name, setName] = useState("");
   const [kind, setKind] = useState<"webhook" | "email">("webhook");
@@ -18,7 +15,11 @@ export function ChannelDialog({ close }: { close: () => void }) {
   const [addresses, setAddresses] = useState<string[]>([]);
   const create = useMutation({
     mutationFn: () =>
-      ask<Channel>("POST", "/channels", { body: { name, kind, ...(kind === "webhook" ? { url } : { addresses }) } }),
+      take(
+        api.POST("/api/v1/channels", {
+          body: { name, kind, url: kind === "webhook" ? url : "", addresses: kind === "email" ? addresses : [] },
+        }),
+      ),
     onSuccess: async (made) => {
       await queries.invalidateQueries({ queryKey: [project, "channels"] });
       if (!made.secret) close();

@@ -3,9 +3,8 @@ import { Button, Modal, MultiSelect, NumberInput, Select, TextInput } from "@man
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import type { AlertRule, RuleBody, RulePreview } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
-import { isAbsent, take, useApi } from "../../api/client";
+import { take, useApi } from "../../api/client";
+import type { AlertRule, RuleBody, RulePreview } from "../../api/types";
 import { useScope } from "../../shell/scope";
 import { Pill } from "../../ui/atoms";
 import { Chart } from "../../ui/Chart";
@@ -24,7 +23,6 @@ export function RuleDialog({
   filter: string | undefined;
   close: () => void;
 }) {
-  const ask = useAsk();
   const { api, project } = useApi();
   const scope = useScope();
   const queries = useQueryClient();
@@ -74,14 +72,16 @@ export function RuleDialog({
   const preview = useQuery({
     queryKey: [project, "rule-preview", asked],
     queryFn: () =>
-      ask<RulePreview>("POST", "/alert-rules/preview", { body: { ...asked, name: asked.name || "preview" } }),
+      take(
+        api.POST("/api/v1/alert-rules/preview", { body: { ...asked, name: asked.name || "preview" } }),
+      ) as Promise<RulePreview>,
     retry: false,
   });
   const save = useMutation({
     mutationFn: () =>
       rule
-        ? ask<AlertRule>("PATCH", `/alert-rules/${rule.id}`, { body: sent })
-        : ask<AlertRule>("POST", "/alert-rules", { body: sent }),
+        ? take(api.PATCH("/api/v1/alert-rules/{rule_id}", { params: { path: { rule_id: rule.id } }, body: sent }))
+        : take(api.POST("/api/v1/alert-rules", { body: sent })),
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: [project, "alert-rules"] });
       close();
@@ -176,21 +176,17 @@ export function RuleDialog({
 }
 
 function Preview({ preview, error, rule }: { preview: RulePreview | undefined; error: Error | null; rule: RuleBody }) {
-  if (isAbsent(error)) return null;
   if (error) return <div className="muted">{error.message}</div>;
   if (!preview) return <div style={{ height: 150 }} />;
   const format = formatOf(rule.measure);
-  const points = preview.series.map(([time, value]): [number, number | null] => [
-    typeof time === "number" ? time : Date.parse(time),
-    value === null ? null : Number(value),
-  ]);
+  const points = preview.series.map(([time, value]): [number, number | null] => [Date.parse(time), value]);
   const from = points[0]?.[0] ?? 0;
   const to = points.at(-1)?.[0] ?? 1;
   return (
     <div>
       <div className="row">
         <span className="muted">Now</span>
-        <b className="num">{preview.value === null ? "no data" : format(Number(preview.value))}</b>
+        <b className="num">{preview.value === null ? "no data" : format(preview.value)}</b>
         <Pill tone={preview.would_fire ? "bad" : "good"}>{preview.would_fire ? "would fire" : "calm"}</Pill>
       </div>
       {points.length > 1 && (

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useCallback, useMemo } from "react";
 import { take, useApi, useKept } from "../../api/client";
+import { clause, join } from "../../shell/filter/filter";
 import { useScope } from "../../shell/scope";
 import { useHere } from "../../shell/sessionContext";
 import { Money, PageHead, Panel, Pill, StatusDot, Time } from "../../ui/atoms";
@@ -14,7 +15,7 @@ import { preview } from "../../ui/preview";
 import { Bone, Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
 import css from "./home.module.css";
-import { perModel, perStatus, type Row, rowsOf, series, timeOf, total } from "./series";
+import { perModel, perStatus, type Row, series, timeOf, total } from "./series";
 
 const MEASURES =
   "calls,error_rate,latency_p50,latency_p95,latency_p99,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
@@ -29,22 +30,20 @@ function useMetrics(measures: string, dimensions: string, interval: "auto" | "no
   return useQuery({
     queryKey: [project, "metrics", measures, dimensions, interval, filter, scope.key, "live"],
     queryFn: async () => {
-      const bounds = scope.bounds();
+      const asked = scope.asked(filter);
       const metrics = await take(
         api.GET("/api/v1/metrics", {
           params: {
             query: {
               measures,
               interval,
-              ...bounds,
+              ...asked,
               ...(dimensions && { dimensions }),
-              ...(filter && { filter }),
-              ...(scope.env && { environment: scope.env }),
             },
           },
         }),
       );
-      return { rows: rowsOf(metrics), intervalMs: (metrics.interval_s ?? 0) * 1000, bounds };
+      return { rows: metrics.rows as Row[], intervalMs: (metrics.interval_s ?? 0) * 1000, bounds: asked };
     },
     placeholderData: kept,
   });
@@ -143,7 +142,7 @@ function Overview() {
   );
   const navigate = useNavigate();
   const toTraces = useCallback(
-    (from: number, to: number) =>
+    (from: number, to: number, filter: string) =>
       void navigate({
         to: "/traces",
         search: ((before: { project?: string; env?: string }) => ({
@@ -151,22 +150,27 @@ function Overview() {
           env: before.env,
           from: new Date(from).toISOString(),
           to: new Date(to).toISOString(),
+          filter,
         })) as never,
       }),
     [navigate],
   );
   const specs = useMemo(() => {
     if (!over.data || !byStatus.data || !byModel.data) return null;
-    const base = (bounds: { from: string; to: string }, intervalMs: number) => ({
-      from: timeOf(bounds.from),
-      to: timeOf(bounds.to),
-      intervalMs,
-      onZoom: zoom,
-      onPick: (time: number) => toTraces(time, time + intervalMs),
-    });
-    const shared = base(over.data.bounds, over.data.intervalMs);
     const rows = over.data.rows;
     const step = over.data.intervalMs;
+    /** A click leads to the calls of the bucket, those alone that the clause under the pointer names. */
+    const pick = (clauseOf: (place: number) => string | undefined) => (time: number, place: number | null) =>
+      toTraces(time, time + step, join([OF_CALLS, (place !== null && clauseOf(place)) || ""].filter(Boolean)) ?? "");
+    const shared = {
+      from: timeOf(over.data.bounds.from),
+      to: timeOf(over.data.bounds.to),
+      intervalMs: step,
+      onZoom: zoom,
+      onPick: pick(() => undefined),
+    };
+    const costs = perModel(byModel.data, "cost_usd", shared);
+    const failed = clause("status", "=", "error");
     const one = (name: string, measure: string, color: string, kind: "line" | "area" | "bar" = "line") => ({
       name,
       color,
@@ -174,8 +178,19 @@ function Overview() {
       points: series(rows, measure, step, shared.from, shared.to, kind === "bar"),
     });
     return {
-      calls: { ...shared, series: perStatus(byStatus.data, shared), format: compact, stack: true },
-      errors: { ...shared, series: [one("errors", "error_rate", "--s5", "area")], format: percent },
+      calls: {
+        ...shared,
+        series: perStatus(byStatus.data, shared),
+        format: compact,
+        stack: true,
+        onPick: pick((place) => (place === 1 ? failed : undefined)),
+      },
+      errors: {
+        ...shared,
+        series: [one("errors", "error_rate", "--s5", "area")],
+        format: percent,
+        onPick: pick(() => failed),
+      },
       latency: {
         ...shared,
         series: [
@@ -192,7 +207,16 @@ function Overview() {
         format: compact,
         stack: true,
       },
-      cost: { ...shared, series: perModel(byModel.data, "cost_usd", shared), format: usd, stack: true },
+      cost: {
+        ...shared,
+        series: costs,
+        format: usd,
+        stack: true,
+        onPick: pick((place) => {
+          const model = costs[place]?.model;
+          return model && clause("model", "=", model);
+        }),
+      },
     } satisfies Record<string, ChartSpec>;
   }, [over.data, byStatus.data, byModel.data, zoom, toTraces]);
   if (all.error && !all.data) return <Loaded query={all}>{() => null}</Loaded>;
@@ -349,10 +373,8 @@ function Recent({ title, errors }: { title: string; errors?: boolean }) {
         api.GET("/api/v1/traces", {
           params: {
             query: {
-              ...scope.bounds(),
+              ...scope.asked(errors ? 'status = "error"' : ""),
               limit: 8,
-              ...(errors && { filter: 'status = "error"' }),
-              ...(scope.env && { environment: scope.env }),
             },
           },
         }),

@@ -1,21 +1,14 @@
 /** Rows of /metrics as series of points, gaps filled as what they are: no calls is zero calls but no latency. */
-import type { Metrics } from "../../api/types";
 import type { Series } from "../../ui/Chart";
+import { filled } from "../../ui/chart/fill";
 
 export type Row = Record<string, unknown>;
 
 const PALETTE = ["--s1", "--s2", "--s3", "--s4", "--s6", "--s7"];
 const OTHER = "--s8";
 
-/** Rows as objects, whichever way the server sends them. */
-export function rowsOf(metrics: Metrics): Row[] {
-  return metrics.rows.map((row) =>
-    Array.isArray(row) ? Object.fromEntries(metrics.columns.map((name, place) => [name, row[place]])) : (row as Row),
-  );
-}
-
 export function timeOf(value: unknown): number {
-  return typeof value === "number" ? value : Date.parse(String(value));
+  return Date.parse(String(value));
 }
 
 export function total(rows: Row[], column: string): number {
@@ -36,11 +29,7 @@ export function series(
       row[column] === null || row[column] === undefined ? null : Number(row[column]),
     ]),
   );
-  if (step <= 0) return [...at.entries()];
-  const points: [number, number | null][] = [];
-  for (let time = Math.ceil(from / step) * step; time <= to; time += step)
-    points.push([time, at.get(time) ?? (zero ? 0 : null)]);
-  return points;
+  return filled(at, step, { from, to }, zero ? 0 : null);
 }
 
 interface Data {
@@ -85,13 +74,18 @@ function summed(
 }
 
 /** The five largest by name, the rest as one. */
-export function perModel(data: Data, column: string, bounds: { from: number; to: number }): Series[] {
+export function perModel(
+  data: Data,
+  column: string,
+  bounds: { from: number; to: number },
+): (Series & { model?: string })[] {
   const groups = [...grouped(data, "model")]
     .map(([name, rows]) => ({ name, rows, sum: total(rows, column) }))
     .filter((group) => group.sum > 0)
     .sort((one, other) => other.sum - one.sum);
-  const shown: Series[] = groups.slice(0, 5).map((group, place) => ({
+  const shown: (Series & { model?: string })[] = groups.slice(0, 5).map((group, place) => ({
     name: group.name || "unknown model",
+    model: group.name,
     color: PALETTE[place] ?? OTHER,
     kind: "bar",
     points: summed(group.rows, column, data.intervalMs, bounds),

@@ -1,6 +1,7 @@
 /** Which measures and dimensions there are, and the series they make: the largest groups, and all others as one. */
 import type { Api } from "../../api/client";
 import { take } from "../../api/client";
+import { filled } from "../../ui/chart/fill";
 import { compact, duration, integer, percent, usd } from "../../ui/format";
 
 export interface Measure {
@@ -144,11 +145,7 @@ export async function explore(api: Api, asked: Question): Promise<Explored> {
   const step = (series.interval_s ?? 0) * 1000;
   const fill = (rows: Row[]): [number, number | null][] => {
     const at = new Map(rows.map((row) => [Date.parse(String(row.time)), number(row[measure.id])]));
-    const points: [number, number | null][] = [];
-    if (step > 0)
-      for (let time = Math.floor(from / step) * step; time < to; time += step)
-        points.push([time, at.get(time) ?? (measure.adds || measure.id === "traces" ? 0 : null)]);
-    return points;
+    return filled(at, step, { from, to }, measure.adds || measure.id === "traces" ? 0 : null);
   };
   const groups: Group[] = shown.map((one) => ({
     ...one,

@@ -4,22 +4,19 @@ import { IconArrowLeft, IconGitCompare } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import type { DiffedSpan, TraceDiff } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
 import { take, useApi } from "../../api/client";
-import type { TraceSummary } from "../../api/types";
-import { KindIcon, PageHead, Panel, Pill, Time } from "../../ui/atoms";
+import type { DiffedSpan, TraceSummary } from "../../api/types";
+import { KindIcon, PageHead, Panel, Pill, Time, type Tone } from "../../ui/atoms";
 import { compact, duration, integer, percent, usd } from "../../ui/format";
 import page from "../../ui/page.module.css";
 import { Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
 import css from "./traces.module.css";
 
-const TONES = { same: "quiet", changed: "warn", added: "good", removed: "bad" } as const;
+const TONES: Record<string, Tone> = { same: "quiet", changed: "warn", added: "good", removed: "bad" };
 
 export function DiffPage() {
   const { traceId, otherId } = useParams({ strict: false }) as { traceId: string; otherId: string };
-  const ask = useAsk();
   const { api, project } = useApi();
   const [only, setOnly] = useState("differences");
   const useTrace = (id: string) =>
@@ -31,7 +28,12 @@ export function DiffPage() {
   const right = useTrace(otherId);
   const diff = useQuery({
     queryKey: [project, "diff", traceId, otherId],
-    queryFn: () => ask<TraceDiff>("GET", `/traces/${encodeURIComponent(traceId)}/diff/${encodeURIComponent(otherId)}`),
+    queryFn: () =>
+      take(
+        api.GET("/api/v1/traces/{trace_id}/diff/{other_id}", {
+          params: { path: { trace_id: traceId, other_id: otherId } },
+        }),
+      ),
     retry: false,
   });
   return (
@@ -105,7 +107,7 @@ export function DiffPage() {
                             </span>
                           </td>
                           <td className="soft" data-wrap>
-                            {one.fields.map((field) => (typeof field === "string" ? field : field.field)).join(", ")}
+                            {one.fields.join(", ")}
                           </td>
                           <Side trace={traceId} span={one.left} />
                           <Side trace={otherId} span={one.right} />
@@ -123,12 +125,12 @@ export function DiffPage() {
   );
 }
 
-function Side({ trace, span }: { trace: string; span: DiffedSpan | null | undefined }) {
+function Side({ trace, span }: { trace: string; span: DiffedSpan | null }) {
   return (
     <td data-right>
       {span ? (
         <Link to="/traces/$traceId" params={{ traceId: trace }} search={{ span: span.span_id } as never}>
-          {span.duration_ms === undefined ? "open" : duration(span.duration_ms)}
+          {duration(span.duration_ms)}
         </Link>
       ) : (
         <span className="muted">–</span>

@@ -3,7 +3,6 @@ import { ActionIcon, Menu, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconDownload } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
-import { search } from "../../api/ask";
 import { ApiError, headersFor, useApi } from "../../api/client";
 import { useScope } from "../../shell/scope";
 
@@ -12,8 +11,8 @@ export function Export({ filter }: { filter: string }) {
   const scope = useScope();
   const download = useMutation({
     mutationFn: async () => {
-      const query = search({ ...scope.bounds(), filter, environment: scope.env });
-      const response = await fetch(`/api/v1/traces/export${query}`, { headers: headersFor(project, csrf, "GET") });
+      const query = new URLSearchParams({ ...scope.asked(filter) });
+      const response = await fetch(`/api/v1/traces/export?${query}`, { headers: headersFor(project, csrf, "GET") });
       if (!response.ok) throw new ApiError(response.status, await detailOf(response));
       const address = URL.createObjectURL(await response.blob());
       const link = document.createElement("a");

@@ -3,9 +3,8 @@ import { ActionIcon, Button, NumberInput, SegmentedControl, Select, Switch, Text
 import { IconMessage, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import type { Comment, Page, Score, ScoreConfig, ScoreType } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
-import { useApi } from "../../api/client";
+import { take, useApi } from "../../api/client";
+import type { Comment, Score, ScorePage, ScoreType } from "../../api/types";
 import { useHere } from "../../shell/sessionContext";
 import { Pill, Time } from "../../ui/atoms";
 import { Empty, Loaded } from "../../ui/states";
@@ -19,21 +18,19 @@ export function scoreText(score: Pick<Score, "value" | "string_value" | "data_ty
 }
 
 export function useScores(traceId: string) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   return useQuery({
     queryKey: [project, "scores", traceId],
-    queryFn: () => ask<Page<Score>>("GET", "/scores", { query: { trace_id: traceId, limit: 200 } }),
+    queryFn: () => take(api.GET("/api/v1/scores", { params: { query: { trace_id: traceId, limit: 200 } } })),
     retry: false,
   });
 }
 
 function useComments(traceId: string) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   return useQuery({
     queryKey: [project, "comments", traceId],
-    queryFn: () => ask<Page<Comment>>("GET", "/comments", { query: { trace_id: traceId } }),
+    queryFn: () => take(api.GET("/api/v1/comments", { params: { query: { trace_id: traceId } } })),
     retry: false,
   });
 }
@@ -66,19 +63,19 @@ function about(target: string | undefined) {
 }
 
 function Scores({ traceId, spanId }: { traceId: string; spanId: string | undefined }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const { may } = useHere();
   const queries = useQueryClient();
   const scores = useScores(traceId);
   // A score is stored a moment after it was taken in, so what was done here is shown at once and not asked again.
   const show = (change: (before: Score[]) => Score[]) =>
-    queries.setQueryData<Page<Score>>([project, "scores", traceId], (before) => ({
+    queries.setQueryData<ScorePage>([project, "scores", traceId], (before) => ({
       next_cursor: before?.next_cursor ?? null,
       data: change(before?.data ?? []),
     }));
   const remove = useMutation({
-    mutationFn: (score: Score) => ask("DELETE", `/scores/${score.id}`),
+    mutationFn: (score: Score) =>
+      take(api.DELETE("/api/v1/scores/{score_id}", { params: { path: { score_id: score.id } } })),
     onSuccess: (_, gone) => show((before) => before.filter((one) => one.id !== gone.id)),
   });
   return (
@@ -91,7 +88,7 @@ function Scores({ traceId, spanId }: { traceId: string; spanId: string | undefin
               <div key={score.id} className={css.score}>
                 <b>{score.name}</b>
                 <Pill tone={toneOf(score)}>{scoreText(score)}</Pill>
-                <span className="truncate soft grow" title={score.comment ?? ""}>
+                <span className="truncate soft grow" title={score.comment}>
                   {score.comment}
                 </span>
                 <span className="muted">{score.source.toLowerCase()}</span>
@@ -133,11 +130,10 @@ function Annotate({
   spanId: string | undefined;
   done: (made: Score) => unknown;
 }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const configs = useQuery({
     queryKey: [project, "score-configs"],
-    queryFn: () => ask<Page<ScoreConfig>>("GET", "/score-configs"),
+    queryFn: () => take(api.GET("/api/v1/score-configs")),
     retry: false,
     staleTime: 60_000,
   });
@@ -151,17 +147,22 @@ function Annotate({
   const kind = config?.data_type ?? type;
   const save = useMutation({
     mutationFn: () =>
-      ask<Score>("POST", "/scores", {
-        body: {
-          trace_id: traceId,
-          ...(spanId && { span_id: spanId }),
-          name: config?.name ?? name,
-          value: kind === "BOOLEAN" ? value === 1 : value,
-          data_type: kind,
-          ...(comment && { comment }),
-          ...(config && { config_id: config.id }),
-        },
-      }),
+      take(
+        api.POST("/api/v1/scores", {
+          body: {
+            id: "",
+            trace_id: traceId,
+            span_id: spanId ?? "",
+            session_id: "",
+            environment: "",
+            name: config?.name ?? name,
+            value: kind === "BOOLEAN" ? value === 1 : value,
+            data_type: kind,
+            comment,
+            config_id: config?.id ?? "",
+          },
+        }),
+      ),
     onSuccess: (made) => {
       setValue("");
       setComment("");
@@ -275,23 +276,22 @@ function Annotate({
 }
 
 function Comments({ traceId, spanId }: { traceId: string; spanId: string | undefined }) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   const { may } = useHere();
   const queries = useQueryClient();
   const comments = useComments(traceId);
   const [text, setText] = useState("");
   const refresh = () => queries.invalidateQueries({ queryKey: [project, "comments", traceId] });
   const send = useMutation({
-    mutationFn: () =>
-      ask<Comment>("POST", "/comments", { body: { trace_id: traceId, ...(spanId && { span_id: spanId }), text } }),
+    mutationFn: () => take(api.POST("/api/v1/comments", { body: { trace_id: traceId, span_id: spanId ?? "", text } })),
     onSuccess: () => {
       setText("");
       return refresh();
     },
   });
   const remove = useMutation({
-    mutationFn: (comment: Comment) => ask("DELETE", `/comments/${comment.id}`),
+    mutationFn: (comment: Comment) =>
+      take(api.DELETE("/api/v1/comments/{comment_id}", { params: { path: { comment_id: comment.id } } })),
     onSuccess: refresh,
   });
   return (
@@ -306,7 +306,7 @@ function Comments({ traceId, spanId }: { traceId: string; spanId: string | undef
               {shown.map((comment) => (
                 <div key={comment.id} className={css.comment}>
                   <header>
-                    <b>{comment.author_name || comment.author || "somebody"}</b>
+                    <b>{comment.author_name || comment.author}</b>
                     <Time value={comment.created_at} className="muted" />
                     <span className="grow" />
                     {may("scores.write") && (

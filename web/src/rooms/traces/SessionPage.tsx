@@ -10,7 +10,7 @@ import { EnvironmentTag, Fact, Money, Pill, Time } from "../../ui/atoms";
 import { conversation, type Message } from "../../ui/conversation";
 import { compact, duration, integer, plural } from "../../ui/format";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { scoresOf, WITH_SCORES } from "./columns";
+import { scoresOf } from "./columns";
 import { Messages } from "./Messages";
 import css from "./traces.module.css";
 
@@ -27,7 +27,7 @@ export function SessionPage() {
     queryFn: ({ pageParam }) =>
       take(
         api.GET("/api/v1/traces", {
-          params: { query: { filter, limit: PAGE, ...WITH_SCORES, ...(pageParam && { cursor: pageParam }) } },
+          params: { query: { filter, limit: PAGE, with_scores: true, ...(pageParam && { cursor: pageParam }) } },
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,

@@ -3,8 +3,8 @@ import { IconMessages, IconUserSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import type { ViewPage } from "../../api/agreed";
 import { take, useApi, useKept } from "../../api/client";
+import type { ViewPage } from "../../api/types";
 import type { TracesSearch } from "../../router";
 import { FilterBar } from "../../shell/filter/FilterBar";
 import { useKeys } from "../../shell/keys";
@@ -50,11 +50,8 @@ function Groups({ kind }: { kind: Kind }) {
         api.GET(kind.path, {
           params: {
             query: {
-              ...scope.bounds(),
+              ...scope.asked(filter, q),
               limit: 200,
-              ...(filter && { filter }),
-              ...(q && { search: q }),
-              ...(scope.env && { environment: scope.env }),
             },
           },
         }),

@@ -4,9 +4,8 @@ import { IconAlertTriangle, IconFold, IconRoute2, IconSearch, IconStack2, IconX 
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { CriticalPath } from "../../api/agreed";
-import { useAsk } from "../../api/ask";
 import { take, useApi } from "../../api/client";
+import type { CriticalPath } from "../../api/types";
 import type { TraceSearch } from "../../router";
 import { useKeys } from "../../shell/keys";
 import { integer, percent, plural } from "../../ui/format";
@@ -24,11 +23,11 @@ const SOME: ReadonlySet<string> = new Set();
 const MANY_SPANS = 60;
 
 function useCriticalPath(traceId: string) {
-  const ask = useAsk();
-  const { project } = useApi();
+  const { api, project } = useApi();
   return useQuery({
     queryKey: [project, "critical-path", traceId],
-    queryFn: () => ask<CriticalPath>("GET", `/traces/${encodeURIComponent(traceId)}/critical-path`),
+    queryFn: () =>
+      take(api.GET("/api/v1/traces/{trace_id}/critical-path", { params: { path: { trace_id: traceId } } })),
     staleTime: 60_000,
     retry: false,
   }).data;

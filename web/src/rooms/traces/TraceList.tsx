@@ -15,7 +15,7 @@ import { SavedViews } from "../../shell/SavedViews";
 import { useScope } from "../../shell/scope";
 import { FirstCall } from "../../ui/FirstCall";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS, WITH_SCORES } from "./columns";
+import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS } from "./columns";
 import { Export } from "./Export";
 import { orderKey } from "./order";
 import css from "./traces.module.css";
@@ -34,12 +34,9 @@ function useTraces(filter: string, search: string, scored: boolean) {
         api.GET("/api/v1/traces", {
           params: {
             query: {
-              ...scope.bounds(),
+              ...scope.asked(filter, search),
               limit: PAGE,
-              ...(filter && { filter }),
-              ...(search && { search }),
-              ...(scored && WITH_SCORES),
-              ...(scope.env && { environment: scope.env }),
+              ...(scored && { with_scores: true }),
               ...(pageParam && { cursor: pageParam }),
             },
           },

@@ -17,16 +17,10 @@ export interface Column {
   cell: (trace: TraceSummary) => ReactNode;
 }
 
-/** Asks for the scores of the traces listed. */
-export const WITH_SCORES: object = { with_scores: true };
-
 /** Mean scores by name, rounded, when the list was asked with them. */
 export function scoresOf(trace: TraceSummary): Record<string, number> {
-  const scores = (trace as { scores?: Record<string, number | null> | null }).scores ?? {};
   return Object.fromEntries(
-    Object.entries(scores)
-      .filter(([, value]) => value !== null)
-      .map(([name, value]) => [name, Math.round(Number(value) * 100) / 100]),
+    Object.entries(trace.scores ?? {}).map(([name, value]) => [name, Math.round(value * 100) / 100]),
   );
 }
 

@@ -65,7 +65,7 @@ export function draw(spec: ChartSpec): EChartsOption {
     brush: undefined,
     xAxis: {
       type: "time",
-      min: spec.from,
+      min: Math.min(spec.from, spec.series[0]?.points[0]?.[0] ?? spec.from), // the first bucket may begin before
       max: spec.to,
       axisLine: { lineStyle: { color: line } },
       axisTick: { show: false },
