@@ -6,7 +6,9 @@ The rule: usage counts where it was used. A span's own usage and cost count when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 SLACK_NS = 2_000_000_000
 """How far the clocks of a client and the gateway may be apart."""
 
+_NEVER_NS = 2**63
 _WRAPPERS = frozenset({"agent", "chain", "span"})
 
 
@@ -48,32 +51,23 @@ class Joined(NamedTuple):
 def count_once(spans: Iterable[Seen]) -> list[Seen]:
     """Corrects `counted` and the link to the gateway's record on the spans of one trace; returns those it changed."""
     by_id = {span.span_id: span for span in spans}
+    # In an order of their own, so that it does not matter in which they came.
+    users = sorted((span for span in by_id.values() if span.has_usage), key=lambda one: (one.start_ns, one.span_id))
     inside: set[str] = set()
     duplicates: dict[str, Seen] = {}
-    wrappers: list[Seen] | None = None
-    for span in by_id.values():
-        if not span.has_usage:
-            continue
+    torn = _Torn(by_id)
+    for span in users:
         at = span
-        while True:
-            parent = by_id.get(at.parent_span_id) if at.parent_span_id else None
-            if parent is None:
-                break
+        while (parent := by_id.get(at.parent_span_id)) is not None:
             if span.source == "gateway" and parent.source != "gateway" and parent.kind in ("llm", "embedding"):
                 duplicates.setdefault(parent.span_id, span)
             if parent.span_id in inside or parent.span_id == span.span_id:
                 break
             inside.add(parent.span_id)
             at = parent
-        if at.parent_span_id and at.parent_span_id not in by_id:
-            # Something between is missing or late: a step that lasted longer and reports usage is taken for the outer.
-            if wrappers is None:
-                wrappers = [one for one in by_id.values() if one.has_usage and one.kind in _WRAPPERS]
-            inside.update(
-                one.span_id
-                for one in wrappers
-                if one is not span and one.start_ns <= span.start_ns and span.end_ns <= one.end_ns
-            )
+    # Something between is missing or late: a step that lasted longer and reports usage is taken for the outer.
+    if wrappers := [one for one in users if one.kind in _WRAPPERS]:
+        inside.update(_lasting_longer(wrappers, [one for one in users if torn.holds(one)]))
     changed = []
     for span in by_id.values():
         counted = span.span_id not in inside
@@ -85,6 +79,42 @@ def count_once(spans: Iterable[Seen]) -> list[Seen]:
                 span.match = record.match or "traceparent"
             changed.append(span)
     return changed
+
+
+def _lasting_longer(wrappers: Iterable[Seen], others: Sequence[Seen]) -> Iterator[str]:
+    """Ids of the wrappers within whose time another span began and ended. `others` are in the order of their starts."""
+    starts = [one.start_ns for one in others]
+    # The first end of those from each place on.
+    ends = [*accumulate((one.end_ns for one in reversed(others)), min)][::-1]
+    ends.append(_NEVER_NS)
+    for wrapper in wrappers:
+        from_it = bisect_left(starts, wrapper.start_ns)
+        after_it = bisect_right(starts, wrapper.start_ns, from_it)
+        if ends[from_it] < wrapper.end_ns or ends[after_it] <= wrapper.end_ns:
+            yield wrapper.span_id
+
+
+class _Torn:
+    """Which spans of a trace are below one that is not there."""
+
+    def __init__(self, by_id: Mapping[str, Seen]) -> None:
+        self._by_id = by_id
+        self._known: dict[str, bool] = {}
+
+    def holds(self, span: Seen) -> bool:
+        path: list[str] = []
+        at: Seen | None = span
+        torn = False
+        while at is not None and at.span_id not in self._known:
+            self._known[at.span_id] = False  # until more is known: a circle of parents has an end
+            path.append(at.span_id)
+            above = at.parent_span_id
+            at = self._by_id.get(above) if above else None
+            torn = bool(above) and at is None
+        if at is not None:
+            torn = self._known[at.span_id]
+        self._known.update(dict.fromkeys(path, torn))
+        return torn
 
 
 def join_calls(clients: Sequence[Seen], gateway: Sequence[Seen]) -> list[Joined]:

@@ -141,12 +141,17 @@ class SpanWriter:
         found: list[Seen] = []
         for some in _chunks(ids, _IDS_A_QUERY):
             found += await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, first, last)
+        stored = {(one.trace_id, one.parent_span_id) for one in found}
+        inner = {(draft.seen.trace_id, draft.seen.parent_span_id) for draft in batch.values()}
         late = {
-            draft.seen.trace_id
-            for draft in batch.values()
-            if draft.seen.has_usage
-            and draft.seen.parent_span_id
-            and (draft.seen.trace_id, draft.seen.parent_span_id) not in batch
+            trace_id
+            for (trace_id, span_id), draft in batch.items()
+            if (trace_id, span_id) in stored
+            or (
+                (draft.seen.has_usage or (trace_id, span_id) in inner)
+                and draft.seen.parent_span_id
+                and (trace_id, draft.seen.parent_span_id) not in batch
+            )
         }
         for some in _chunks(sorted(late), _IDS_A_QUERY):
             # The steps around these came before them: look for those that report usage too.
@@ -159,7 +164,20 @@ class SpanWriter:
                 found += await self._seen(
                     project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, rows[0]["first"], first - 1
                 )
-        return found
+        return [*found, *await self._inner(project_id, found, last)]
+
+    async def _inner(self, project_id: str, found: Sequence[Seen], last_ns: int) -> list[Seen]:
+        """What began after `last_ns` inside those of these spans that do not count for what is inside them: they would
+        count again where that is not seen."""
+        outer = [one for one in found if not one.counted and (one.has_usage or one.kind in _MODEL_KINDS)]
+        end = max((one.end_ns for one in outer), default=last_ns)
+        inner: list[Seen] = []
+        if end > last_ns:
+            for some in _chunks(sorted({one.trace_id for one in outer}), _IDS_A_QUERY):
+                inner += await self._seen(
+                    project_id, "trace_id IN {ids:Array(String)}", {"ids": some}, last_ns + 1, end
+                )
+        return inner
 
     async def _seen(
         self, project_id: str, condition: str, params: Mapping[str, Any], first_ns: int, last_ns: int
@@ -215,7 +233,8 @@ class SpanWriter:
         first = min(min(client.start_ns, call.start_ns) for client, call, _ in pairs)
         last = max(max(client.end_ns, call.end_ns) for client, call, _ in pairs)
         for named in _chunks(sorted(others), _IDS_A_QUERY):
-            known += await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": named}, first, last)
+            found = await self._seen(project_id, "trace_id IN {ids:Array(String)}", {"ids": named}, first, last)
+            known += [*found, *await self._inner(project_id, found, last)]
         return await self._move(project_id, pairs, batch, known, gone)
 
     async def _move(
