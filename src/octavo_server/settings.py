@@ -59,6 +59,7 @@ class Settings:
         "", "Mail server of alerts, such as smtp://user:password@host:587 or smtps://host; default: none.", secret=True
     )
     smtp_from: str = _setting("octavo@localhost", "Sender of alerts' e-mails.")
+    alerts_every_s: int = _setting(60, "Seconds between two looks at the alert rules.")
     admin_email: str = _setting("admin@octavo.local", "Login of the first administrator.")
     admin_password: str = _setting(
         "", "Password of the first administrator; default: generated, printed once at first start.", secret=True

@@ -36,13 +36,15 @@ from octavo_server.governance.service.sessions import forget_expired
 from octavo_server.settings import Settings, SettingsError
 from octavo_server.stores import SchemaTooNew
 from octavo_server.stores.control import ControlStore, normalise_url, sqlite_url
-from octavo_server.stores.folder import control_url
+from octavo_server.stores.folder import control_url, media_folder
+from octavo_server.stores.objects import BlobStore
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Entry, SpoolReader
 from octavo_server.stores.telemetry import HttpTelemetry, Telemetry, migrate
 from octavo_server.traces.model import ProjectRules
 from octavo_server.traces.service import TraceIngest, Traces
 from octavo_server.traces.service.alerts import Teller, Watch
+from octavo_server.traces.service.media import forget_expired as forget_media
 from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
 from octavo_server.traces.store.scores import ScoreStore
 
@@ -55,9 +57,8 @@ _BATCH_BYTES = 48 << 20
 _GATHER_S = 0.3
 """The least time between the beginnings of two batches: a call after a pause is stored at once, and under load the store
 gets few large inserts, of which each span costs a third of what it costs in small ones."""
-_RULES_KNOWN_S = 5.0
+_RULES_PAUSE_S = 5.0
 _LAUNCH_AGAIN_S = 10.0
-_WATCH_S = 60.0
 
 
 class Store(Protocol):
@@ -187,6 +188,9 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
         retention: dict[str, Step] = {
             "sessions": partial(forget_expired, control, SystemClock()),
             "traces": lambda: asyncio.run_coroutine_threadsafe(delete_expired(control, spans), loop).result(),
+            "media": lambda: forget_media(
+                control, BlobStore(media_folder(settings)), SystemClock(), retention_days(control)
+            ),
         }
         threading.Thread(
             target=_start_workflows, args=(settings, retention), name="octavo-workflows", daemon=True
@@ -201,14 +205,14 @@ async def _run(settings: Settings, *, embedded: bool) -> None:
             price=CurrentPrices(control, clock=SystemClock()).price_span,
         )
         watch = _watch_of(settings, control, telemetry.engine, stack)
-        watching = loop.create_task(keep_watch(watch, stopping))
+        watching = loop.create_task(keep_watch(watch, stopping, every_s=settings.alerts_every_s))
         stack.callback(watching.cancel)
         waking = loop.create_task(_wake_at_the_end(reader, stopping))
         stack.callback(waking.cancel)
         await drain(reader, ingest.store, stopping, lambda message: tell({"message": message}))
 
 
-async def keep_watch(watch: Watch, stopping: asyncio.Event, *, every_s: float = _WATCH_S) -> None:
+async def keep_watch(watch: Watch, stopping: asyncio.Event, *, every_s: float) -> None:
     """Looks at the alert rules, and tells what is due, until `stopping`."""
     while not stopping.is_set():
         await _wait(stopping, every_s)
@@ -242,23 +246,24 @@ async def _wake_at_the_end(reader: SpoolReader, stopping: asyncio.Event) -> None
 
 
 class _Rules:
-    """What projects keep, looked up again every few seconds: a batch must not wait for the control store."""
+    """What projects keep, looked up for each batch: what came after a mask was set is masked. A batch does not wait long
+    for a control store that is away."""
 
     def __init__(self, control: ControlStore) -> None:
         self._control = control
-        self._rules: dict[str, ProjectRules] = {}
-        self._read_at = float("-inf")
+        self._rules: dict[str, ProjectRules] | None = None
+        self._ask_again = 0.0
 
     def by_project(self) -> dict[str, ProjectRules]:
         """Raises Unavailable while the control store has not answered once: what a project masks is not known then."""
-        if time.monotonic() - self._read_at > _RULES_KNOWN_S:
+        if self._rules is None or time.monotonic() >= self._ask_again:
             try:
                 self._rules = project_rules(self._control)
             except OctavoError as error:
-                if self._read_at < 0:
+                if self._rules is None:
                     raise
                 log.warning("the projects' rules cannot be read: %s", error.message)
-            self._read_at = time.monotonic()
+                self._ask_again = time.monotonic() + _RULES_PAUSE_S
         return self._rules
 
 

@@ -187,6 +187,12 @@ const alerts = createRoute({
   component: lazyRouteComponent(() => import("./rooms/alerts/Alerts"), "Alerts"),
 });
 
+const incident = createRoute({
+  getParentRoute: () => shell,
+  path: "/alerts/$alertId",
+  component: lazyRouteComponent(() => import("./rooms/alerts/IncidentPage"), "IncidentPage"),
+});
+
 const playground = createRoute({
   getParentRoute: () => shell,
   path: "/playground",
@@ -263,6 +269,7 @@ const tree = root.addChildren([
     failures,
     failure,
     alerts,
+    incident,
     playground,
     providers,
     routes,

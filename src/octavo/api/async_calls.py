@@ -149,6 +149,10 @@ class AsyncCalls:
             await self._call("GET", "/api/v1/alerts", params={"state": state, "limit": limit, "cursor": cursor}),
         )
 
+    async def read_alert(self, alert_id: str) -> types.Alert:
+        """One alert, with what was told of it."""
+        return cast("types.Alert", await self._call("GET", "/api/v1/alerts/{}", (alert_id,)))
+
     async def list_keys(self) -> types.Page[types.Key]:
         """The project's API keys, newest first, revoked ones included; never their secrets."""
         return cast("types.Page[types.Key]", await self._call("GET", "/api/v1/api-keys"))

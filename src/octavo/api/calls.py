@@ -149,6 +149,10 @@ class Calls:
             self._call("GET", "/api/v1/alerts", params={"state": state, "limit": limit, "cursor": cursor}),
         )
 
+    def read_alert(self, alert_id: str) -> types.Alert:
+        """One alert, with what was told of it."""
+        return cast("types.Alert", self._call("GET", "/api/v1/alerts/{}", (alert_id,)))
+
     def list_keys(self) -> types.Page[types.Key]:
         """The project's API keys, newest first, revoked ones included; never their secrets."""
         return cast("types.Page[types.Key]", self._call("GET", "/api/v1/api-keys"))

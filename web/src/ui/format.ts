@@ -9,8 +9,12 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 10) return `${ms.toFixed(1)}${THIN}ms`;
   if (ms < 1000) return `${ms.toFixed(0)}${THIN}ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(2)}${THIN}s`;
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)}${THIN}m ${Math.floor((ms % 60_000) / 1000)}${THIN}s`;
-  return `${Math.floor(ms / 3_600_000)}${THIN}h ${Math.floor((ms % 3_600_000) / 60_000)}${THIN}m`;
+  if (ms < 3_600_000) return joined(Math.floor(ms / 60_000), "m", Math.floor((ms % 60_000) / 1000), "s");
+  return joined(Math.floor(ms / 3_600_000), "h", Math.floor((ms % 3_600_000) / 60_000), "m");
+}
+
+function joined(whole: number, unit: string, rest: number, smaller: string): string {
+  return rest === 0 ? `${whole}${THIN}${unit}` : `${whole}${THIN}${unit} ${rest}${THIN}${smaller}`;
 }
 
 export function uptime(seconds: number): string {

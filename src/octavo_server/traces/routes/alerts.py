@@ -193,6 +193,11 @@ def build_alerts_router(alerts: Alerts) -> APIRouter:
         following = encode_cursor(skip + limit) if len(found) > limit else None
         return Page(data=[_alert(alert, told) for alert, told in found[:limit]], next_cursor=following)
 
+    @router.get("/alerts/{alert_id}", **allows(Permission.TRACES_READ))
+    def read_alert(caller: Caller, alert_id: str) -> AlertOut:
+        """One alert, with what was told of it."""
+        return _alert(*alerts.alert(caller.project, alert_id))
+
     return router
 
 

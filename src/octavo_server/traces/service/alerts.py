@@ -224,6 +224,16 @@ class Alerts:
         """Alerts, the newest first, each with what was told to which channel."""
         with self._control.read() as sql:
             found = store.list_alerts(sql, project_id, state=state, limit=limit, skip=skip)
+        return self._told(project_id, found)
+
+    def alert(self, project_id: str, alert_id: str) -> tuple[Alert, list[tuple[str, Delivery]]]:
+        """One of them. Raises NotFound."""
+        with self._control.read() as sql:
+            found = store.get(sql, Alert, project_id, alert_id)
+        return self._told(project_id, [found])[0]
+
+    def _told(self, project_id: str, found: Sequence[Alert]) -> list[tuple[Alert, list[tuple[str, Delivery]]]]:
+        with self._control.read() as sql:
             names = {channel.id: channel.name for channel in store.list_channels(sql, project_id)}
             told = store.deliveries_of(sql, [alert.id for alert in found]) if found else []
         return [

@@ -9,8 +9,8 @@ import { useScope } from "../../shell/scope";
 import { Pill } from "../../ui/atoms";
 import { Chart } from "../../ui/Chart";
 import page from "../../ui/page.module.css";
-import { useChannels } from "./Alerts";
 import { CHOICES, formatOf, titleOf, unitOf, usualOf } from "./measures";
+import { useChannels } from "./queries";
 
 export function RuleDialog({
   rule,
@@ -202,6 +202,7 @@ function Preview({ preview, error, rule }: { preview: RulePreview | undefined; e
               {
                 name: "threshold",
                 color: "--s5",
+                kind: "limit",
                 points: [
                   [from, rule.threshold],
                   [to, rule.threshold],

@@ -160,6 +160,7 @@ function Course({ failure, within }: { failure: FailureDetail; within: string })
       ...range,
       intervalMs: step,
       format: integer,
+      whole: true,
       series: [{ name: "times", color: "--s5", kind: "bar", points: filled(at, step, range, 0) }],
       onZoom: (from, to) => scope.set(search(from, to)),
       onPick: (time) =>

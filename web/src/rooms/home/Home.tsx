@@ -182,6 +182,7 @@ function Overview() {
         ...shared,
         series: perStatus(byStatus.data, shared),
         format: compact,
+        whole: true,
         stack: true,
         onPick: pick((place) => (place === 1 ? failed : undefined)),
       },
@@ -205,6 +206,7 @@ function Overview() {
         ...shared,
         series: [one("input", "input_tokens", "--s1", "bar"), one("output", "output_tokens", "--s2", "bar")],
         format: compact,
+        whole: true,
         stack: true,
       },
       cost: {

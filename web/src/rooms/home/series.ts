@@ -8,7 +8,7 @@ const PALETTE = ["--s1", "--s2", "--s3", "--s4", "--s6", "--s7"];
 const OTHER = "--s8";
 
 export function timeOf(value: unknown): number {
-  return Date.parse(String(value));
+  return typeof value === "number" ? value : Date.parse(String(value));
 }
 
 export function total(rows: Row[], column: string): number {

@@ -12,7 +12,7 @@ import { useScope } from "../../shell/scope";
 import { PageHead, Panel } from "../../ui/atoms";
 import { Chart, type ChartSpec } from "../../ui/Chart";
 import { FirstCall } from "../../ui/FirstCall";
-import { integer } from "../../ui/format";
+import { compact, integer } from "../../ui/format";
 import page from "../../ui/page.module.css";
 import { Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
@@ -199,6 +199,7 @@ function Answer({
       to: data.to,
       intervalMs: data.intervalMs,
       format: measure.format,
+      whole: measure.format === compact || measure.format === integer,
       stack: bars && measure.adds,
       onZoom: zoom,
       onPick: (time, place) => toTraces(place === null ? undefined : data.groups[place], time, time + data.intervalMs),

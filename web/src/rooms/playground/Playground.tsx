@@ -1,5 +1,15 @@
 /** Try a model through the gateway: the call is routed, priced and traced like any other. */
-import { ActionIcon, Button, NumberInput, SegmentedControl, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import {
+  ActionIcon,
+  Autocomplete,
+  Button,
+  NumberInput,
+  SegmentedControl,
+  Select,
+  Switch,
+  Textarea,
+  TextInput,
+} from "@mantine/core";
 import { IconColumns2, IconPlayerPlay, IconPlayerStop, IconPlus, IconPrompt, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
@@ -26,6 +36,7 @@ interface Settings {
   format: "text" | "json";
   stream: boolean;
   tools: string;
+  more: string; // a JSON object of all other parameters
 }
 
 const START: Turn[] = [
@@ -33,10 +44,20 @@ const START: Turn[] = [
   { role: "user", content: "" },
 ];
 
+/** The models known by name; a default connection takes others too. */
 function useModels() {
   const { api, project } = useApi();
   const { data } = useQuery({ queryKey: [project, "models"], queryFn: () => take(api.GET("/api/v1/models")) });
   return [...new Set((data?.data ?? []).map((one) => one.model).filter((name) => !name.includes("*")))];
+}
+
+function useConnected(): boolean {
+  const { api, project } = useApi();
+  const { data } = useQuery({
+    queryKey: [project, "connections"],
+    queryFn: () => take(api.GET("/api/v1/connections")),
+  });
+  return data === undefined || data.data.length > 0;
 }
 
 /** The messages, model and parameters of a span, when the playground was opened from one. */
@@ -86,16 +107,29 @@ function turnsOf(input: string): Turn[] {
 }
 
 function settingsOf(parameters: Record<string, unknown>, tools: string): Partial<Settings> {
-  const number = (...names: string[]): number | undefined =>
-    names.map((name) => parameters[name]).find((value) => typeof value === "number") as number | undefined;
-  const temperature = number("temperature");
-  const maxTokens = number("max_tokens", "max_completion_tokens", "max_output_tokens");
+  const rest = { ...parameters };
+  const take = (...names: string[]): number | "" => {
+    const found = names.map((name) => parameters[name]).find((value) => typeof value === "number");
+    for (const name of names) delete rest[name];
+    return (found as number | undefined) ?? "";
+  };
+  const temperature = take("temperature");
+  const maxTokens = take("max_tokens", "max_completion_tokens", "max_output_tokens");
+  const json = isRecord(rest.response_format) && rest.response_format.type === "json_object";
+  if (json) delete rest.response_format;
+  for (const name of ["stream", "stream_options", "model", "messages", "tools"]) delete rest[name];
   const offered = parseJson(tools);
   return {
-    temperature: temperature ?? "",
-    maxTokens: maxTokens ?? "",
-    ...(Array.isArray(offered) && offered.length > 0 && { tools: JSON.stringify(offered, null, 2) }),
+    temperature,
+    maxTokens,
+    format: json ? "json" : "text",
+    tools: Array.isArray(offered) && offered.length > 0 ? JSON.stringify(offered) : "",
+    more: Object.keys(rest).length > 0 ? JSON.stringify(rest) : "",
   };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function Playground() {
@@ -109,6 +143,7 @@ export function Playground() {
     format: "text",
     stream: true,
     tools: "",
+    more: "",
   });
   const [signal, fire] = useState(0);
   const [running, setRunning] = useState(0);
@@ -259,13 +294,23 @@ function Parameters({ settings, change }: { settings: Settings; change: (patch: 
         onChange={(event) => change({ tools: event.currentTarget.value })}
         error={settings.tools && !Array.isArray(parseJson(settings.tools)) ? "not a JSON array" : undefined}
       />
+      <TextInput
+        label="Other parameters (JSON object)"
+        placeholder='{"top_p": 0.9, "seed": 7}'
+        className={css.tools}
+        value={settings.more}
+        onChange={(event) => change({ more: event.currentTarget.value })}
+        error={settings.more && !isRecord(parseJson(settings.more)) ? "not a JSON object" : undefined}
+      />
     </div>
   );
 }
 
 function bodyOf(model: string, turns: Turn[], settings: Settings): Record<string, unknown> {
   const tools = settings.tools ? parseJson(settings.tools) : undefined;
+  const more = settings.more ? parseJson(settings.more) : undefined;
   return {
+    ...(isRecord(more) && more),
     model,
     messages: turns.filter((turn) => turn.content.trim() !== ""),
     stream: settings.stream,
@@ -328,18 +373,16 @@ function Lane({
       });
   }, [signal]);
   useEffect(() => () => abort.current?.abort(), []);
-  const options = model && !models.includes(model) ? [model, ...models] : models;
+  const connected = useConnected();
   return (
     <section className={css.lane} aria-label={`Answer of ${model}`}>
       <div className={css.laneHead}>
-        <Select
+        <Autocomplete
           aria-label="Model"
-          searchable
-          data={options}
-          value={model || null}
-          onChange={(next) => next && change(next)}
-          placeholder="Choose a model"
-          nothingFoundMessage="No such model"
+          data={models}
+          value={model}
+          onChange={change}
+          placeholder="Name of a model"
           w={240}
         />
         <span className="grow" />
@@ -353,8 +396,8 @@ function Lane({
         {error ? (
           <Failure error={error} />
         ) : answer === null ? (
-          <Empty icon={IconPrompt} title={models.length === 0 ? "No model can be called yet" : "Nothing run yet"}>
-            {models.length === 0 ? (
+          <Empty icon={IconPrompt} title={connected ? "Nothing run yet" : "No model can be called yet"}>
+            {!connected ? (
               <>
                 <Link to="/providers">Connect a provider</Link> first.
               </>

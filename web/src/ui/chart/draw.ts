@@ -5,7 +5,7 @@ export interface Series {
   name: string;
   points: [number, number | null][];
   color: string; // a CSS variable's name
-  kind?: "line" | "bar" | "area";
+  kind?: "line" | "bar" | "area" | "limit";
 }
 
 export interface ChartSpec {
@@ -14,6 +14,8 @@ export interface ChartSpec {
   from: number;
   to: number;
   stack?: boolean;
+  /** Whether values are counts, so that the axis has whole numbers only. */
+  whole?: boolean;
   intervalMs?: number;
   onZoom?: (from: number, to: number) => void;
   /** A click: the bucket's time, and the place of the series under the pointer. */
@@ -88,6 +90,7 @@ export function draw(spec: ChartSpec): EChartsOption {
     yAxis: {
       type: "value",
       min: 0,
+      minInterval: spec.whole ? 1 : undefined,
       splitNumber: 3,
       axisLabel: { color: quiet, fontSize: 10.5, formatter: (value: number) => spec.format(value) },
       splitLine: { lineStyle: { color: line, type: [3, 4] } },
@@ -136,12 +139,13 @@ export function draw(spec: ChartSpec): EChartsOption {
         name: one.name,
         data: one.points,
         stack: spec.stack ? "all" : undefined,
-        showSymbol: one.points.filter(([, value]) => value !== null).length < 24,
+        showSymbol: one.kind !== "limit" && one.points.filter(([, value]) => value !== null).length < 24,
         symbol: "circle",
         symbolSize: 4.5,
         smooth: 0.2,
+        smoothMonotone: "x" as const,
         connectNulls: !spec.stack,
-        lineStyle: { color, width: 1.6 },
+        lineStyle: one.kind === "limit" ? { color, width: 1.2, type: "dashed" as const } : { color, width: 1.6 },
         itemStyle: { color },
         areaStyle: one.kind === "area" ? { color, opacity: 0.12 } : undefined,
         emphasis: { disabled: true },
