@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,12 +94,10 @@ def octavo(folder: Path, **environ: str) -> Iterator[Octavo]:
     stack = Stack(folder / "data", **environ)
     stack.start()
     try:
-        admin = Admin(stack.url)
-        secret = admin.new_project("Fuzzed", "http://127.0.0.1:9")
-        running = Octavo(stack, admin, secret)
-        yield running
-        running.http.close()
-        admin.close()
+        with closing(Admin(stack.url)) as admin:
+            running = Octavo(stack, admin, admin.new_project("Fuzzed", "http://127.0.0.1:9"))
+            with running.http:
+                yield running
     finally:
         stack.stop()
 

@@ -275,6 +275,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
 CONTENT = frozenset(
     {"input", "output", "system", "tools", "documents", "messages_in", "messages_out", "prompts", "completions"}
     | {"retrieved", "rerank_in", "rerank_out", "tool_schemas", "embedded", "prompt_variables", "status_message"}
+    | {"parameters"}  # some clients put instructions among them
 )
 
 FIRST_TOKEN_EVENTS = frozenset(

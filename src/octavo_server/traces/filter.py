@@ -2,8 +2,9 @@
 
     model = "gpt-4.1" and latency_ms > 500 and metadata.team = "x" and (status = error or output ~ "refund")
 
-Comparisons: = != > >= < <= ~ (contains, any case) !~ and `in (a, b)`. Values: numbers, quoted texts, bare words, true
-and false. They are joined by `and`, `or`, `not` and parentheses. `metadata.NAME` and `attributes.NAME` reach into JSON.
+Comparisons: = != > >= < <= ~ (contains, any case) !~ starts_with ends_with matches (a regular expression) and
+`in (a, b)`. Values: numbers, quoted texts, bare words, true and false. They are joined by `and`, `or`, `not` and
+parentheses. `metadata.NAME` and `attributes.NAME` reach into JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ from octavo_server.core.errors import Invalid
 
 MAX_CHARS = 4000
 MAX_DEPTH = 50
+MAX_PATTERN = 500
+
+_OPERATORS = "= != > >= < <= ~ !~ starts_with ends_with matches in"
+_TEXT_TESTS = {"starts_with": "startsWith", "ends_with": "endsWith", "matches": "match"}
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>(#]|<[=!])|\\[1-9]|[+*?}]\+")
+"""What Python's regular expressions have and those of the store (RE2, which needs no more than linear time) do not:
+look-around, conditions, comments, atomic groups, backreferences, possessive repetition."""
 
 _TEXT = "String"
 _NUMBER = "Float64"
@@ -125,10 +133,30 @@ def _tokens(text: str) -> list[_Token]:
         kind = match.lastgroup or ""
         value = match.group(kind)
         if kind in ("double", "single"):
-            kind, value = "text", re.sub(r"\\(.)", r"\1", value)
+            kind, value = "text", re.sub(r"\\([\\\"'])", r"\1", value)  # other backslashes are a pattern's
         tokens.append(_Token(kind, value, match.start(match.lastgroup or 0)))
         at = match.end()
     return tokens
+
+
+def _check_pattern(token: _Token) -> None:
+    """Raises FilterError for what is no regular expression in the store's syntax."""
+    pattern = token.text
+    if len(pattern) > MAX_PATTERN:
+        raise FilterError(
+            f"the pattern at position {token.at} has {len(pattern)} characters; at most {MAX_PATTERN} are read",
+            param="filter",
+        )
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise FilterError(f"{pattern[:80]!r} at position {token.at} is no pattern: {error}", param="filter") from None
+    if (found := _NOT_RE2.search(pattern)) is not None:
+        raise FilterError(
+            f"{pattern[:80]!r} at position {token.at}: patterns have no {found[0]!r} here (RE2 syntax: no look-around, no "
+            "backreferences, no possessive repetition)",
+            param="filter",
+        )
 
 
 class _Parser:
@@ -175,9 +203,12 @@ class _Parser:
         sql, kind = self._field(field)
         if self._take_word("in"):
             return self._membership(sql, kind)
+        for word, test in _TEXT_TESTS.items():
+            if self._take_word(word):
+                return self._text_test(sql, kind, test)
         operator = self._peek()
         if operator.kind != "op":
-            raise self._error("one of = != > >= < <= ~ !~ in")
+            raise self._error(f"one of {_OPERATORS}")
         self._next += 1
         value = self._value()
         if operator.text in ("~", "!~"):
@@ -186,7 +217,10 @@ class _Parser:
             return found if operator.text == "~" else f"NOT ({found})"
         if kind == "Array":
             if operator.text not in ("=", "!="):
-                raise FilterError(f"{field.text} takes =, !=, ~ or in, not {operator.text}", param="filter")
+                raise FilterError(
+                    f"{field.text} takes =, !=, ~, !~, starts_with, ends_with, matches or in, not {operator.text}",
+                    param="filter",
+                )
             has = f"has({sql}, {self._bind(value.text, _TEXT)})"
             return has if operator.text == "=" else f"NOT {has}"
         if kind == "JSON":
@@ -195,6 +229,16 @@ class _Parser:
             return f"(toFloat64OrNull({sql}) {operator.text} {self._number(value)})"
         bound = self._number(value) if kind == _NUMBER else self._bind(value.text, _TEXT)
         return f"({sql} {operator.text} {bound})"
+
+    def _text_test(self, sql: str, kind: str, test: str) -> str:
+        value = self._value()
+        if test == "match":
+            _check_pattern(value)
+        bound = self._bind(value.text, _TEXT)
+        if kind == "Array":
+            return f"arrayExists(one -> {test}(toString(one), {bound}), {sql})"
+        # What a span has no value of is no text that a pattern could match; `not` then holds for it.
+        return f"{test}(ifNull(toString({sql}), ''), {bound})"
 
     def _membership(self, sql: str, kind: str) -> str:
         if self._peek().kind != "open":

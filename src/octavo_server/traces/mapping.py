@@ -16,9 +16,10 @@ from octavo_server.core.money import usd_to_nano
 from octavo_server.traces import dialects, messages
 from octavo_server.traces.failures import error_class
 from octavo_server.traces.gateway_calls import preview
+from octavo_server.traces.masking import masker_of
 from octavo_server.traces.messages import loose, text_of
 from octavo_server.traces.model import CaptureMode, Origin, ProjectRules, Span, SpanEvent, SpanKind, Usage
-from octavo_server.traces.otlp import RawSpan
+from octavo_server.traces.otlp import RawLog, RawSpan
 
 Normalise = Callable[[str, Mapping[str, Any]], Usage]
 """Disjoint buckets of a provider's usage object; `costs.runtime.normalise_usage`."""
@@ -33,7 +34,6 @@ _LEVELS = frozenset({"DEBUG", "DEFAULT", "WARNING", "ERROR"})
 _LANGFUSE_RANK = 0  # of `input` and `output`: what the Langfuse SDK was told to show
 _MESSAGES_RANK = 1  # the current conventions' messages
 _ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Timeout|Interrupt|Exit))\b")
-_MASKED = "[MASKED]"
 
 _Found = dict[str, tuple[int, Any, str]]
 _Groups = dict[str, dict[str, JSON]]
@@ -88,7 +88,7 @@ class Mapper:
     def span(self, raw: RawSpan, origin: Origin, rules: ProjectRules) -> Span:
         """The product's span of a client's."""
         if rules.masks:
-            raw = _masked(raw, rules.masks)
+            raw = masker_of(rules.masks).span(raw)
         attributes, events = raw.attributes, raw.events
         found: _Found = {}
         groups: _Groups = {}
@@ -179,6 +179,15 @@ class Mapper:
             links=raw.links,
         )
         return span if rules.capture is CaptureMode.FULL else self._without_content(span)
+
+    def log(self, raw: RawLog, rules: ProjectRules) -> RawLog:
+        """What may be kept of a log record."""
+        if rules.masks:
+            raw = masker_of(rules.masks).log(raw)
+        if rules.capture is CaptureMode.FULL:
+            return raw
+        kept = {} if rules.capture is CaptureMode.NONE else self._contentless(raw.event.attributes)
+        return RawLog(raw.trace_id, raw.span_id, msgspec.structs.replace(raw.event, attributes=kept))
 
     def _place(self, name: str) -> _Place:
         place = self._places.get(name)
@@ -281,19 +290,24 @@ class Mapper:
             user_id="" if nothing else span.user_id,
             tags=[] if nothing else span.tags,
             attributes={} if nothing else self._contentless(span.attributes),
+            parameters={} if nothing else {name: one for name, one in span.parameters.items() if _is_number(one)},
             events=[]
             if nothing
             else [msgspec.structs.replace(one, attributes=self._contentless(one.attributes)) for one in span.events],
+            links=[
+                msgspec.structs.replace(one, attributes={} if nothing else self._contentless(one.attributes))
+                for one in span.links
+            ],
         )
 
     def _contentless(self, attributes: Mapping[str, JSON]) -> dict[str, JSON]:
         kept: dict[str, JSON] = {}
         for name, value in attributes.items():
             place = self._place(name)
-            if place.known:
+            if place.known and (place.fields or place.group != "request"):
                 if not place.content:
                     kept[name] = value
-            elif isinstance(value, (bool, int, float)) or name in _HARMLESS:
+            elif _is_number(value) or name in _HARMLESS:
                 kept[name] = value
         return kept
 
@@ -328,37 +342,8 @@ def _short_vector(name: str, value: JSON) -> JSON:
     return value
 
 
-def _masked(raw: RawSpan, masks: tuple[str, ...]) -> RawSpan:
-    patterns = [re.compile(mask) for mask in masks]
-    return RawSpan(
-        raw.sender,
-        raw.trace_id,
-        raw.span_id,
-        raw.parent_span_id,
-        raw.name,
-        raw.kind,
-        raw.start_ns,
-        raw.end_ns,
-        raw.status_code,
-        _mask(raw.status_message, patterns),
-        raw.flags,
-        raw.trace_state,
-        _mask(raw.attributes, patterns),
-        [msgspec.structs.replace(event, attributes=_mask(event.attributes, patterns)) for event in raw.events],
-        [msgspec.structs.replace(link, attributes=_mask(link.attributes, patterns)) for link in raw.links],
-    )
-
-
-def _mask(value: Any, patterns: list[re.Pattern[str]]) -> Any:
-    if isinstance(value, str):
-        for pattern in patterns:
-            value = pattern.sub(_MASKED, value)
-        return value
-    if isinstance(value, list):
-        return [_mask(one, patterns) for one in value]
-    if isinstance(value, dict):
-        return {name: _mask(one, patterns) for name, one in value.items()}
-    return value
+def _is_number(value: JSON) -> bool:
+    return isinstance(value, (bool, int, float))
 
 
 def _text(found: _Found, field: str) -> str:

@@ -169,6 +169,16 @@ async def test_pages_go_through_all_traces_newest_first(room: Room) -> None:
         ("cost_usd > 0.000001", [1, 2, 4]),
         ("error_class in (rate_limit, timeout)", [3]),
         ("attributes.octavo.endpoint = chat.completions", [1, 2, 3, 4]),
+        ("model starts_with gpt-4", [1, 2, 4]),
+        ("output ends_with '2.\"}'", [2]),
+        ("not model starts_with gpt", [3]),
+        ("output matches '(?i)ANSWER [14]'", [1, 4]),
+        ("metadata.team matches '^[xz]$'", [1, 2]),
+        ("metadata.n starts_with 2", [2]),
+        ("attributes.octavo.endpoint ends_with completions", [1, 2, 3, 4]),
+        ("tags starts_with b or tags matches '^z'", [4]),
+        ("ttft_ms matches '.' or total_tokens matches '^0$'", [3]),
+        (r"error_class matches '^rate_\w+$' and latency_ms ends_with 0", [3]),
     ],
 )
 async def test_a_filter_finds_what_it_says(room: Room, text: str, expected: list[int]) -> None:

@@ -19,15 +19,21 @@ def test_values_are_bound_and_never_part_of_the_sql() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("model", "expected one of = != > >= < <= ~ !~ in at position 5"),
+        ("model", "expected one of = != > >= < <= ~ !~ starts_with ends_with matches in at position 5"),
         ("model =", "expected a value at position 7"),
         ("nonsense = 1", "'nonsense' at position 0 is no field"),
         ("latency_ms > slow", "'slow' at position 13 is no number"),
         ("(model = a", "expected ')' at position 10"),
         ("model = a model = b", "expected 'and', 'or' or the end at position 10"),
         ("model = a and", "expected a field's name at position 13"),
-        ("tags > a", "tags takes =, !=, ~ or in, not >"),
+        ("tags > a", "tags takes =, !=, ~, !~, starts_with, ends_with, matches or in, not >"),
         ("model = 'a", "at position 8 is not understood"),
+        ("model starts_with", "expected a value at position 17"),
+        ("model matches '('", "'(' at position 15 is no pattern: missing )"),
+        ("model matches '(?=a)'", "patterns have no '(?=' here"),
+        (r"model matches '(a)\1'", r"patterns have no '\\1' here"),
+        ("model matches 'a++'", "patterns have no '++' here"),
+        (f"model matches '{'a' * 501}'", "has 501 characters; at most 500 are read"),
     ],
 )
 def test_a_refusal_says_where_and_what_was_expected(text: str, complaint: str) -> None:
@@ -35,6 +41,12 @@ def test_a_refusal_says_where_and_what_was_expected(text: str, complaint: str) -
         compile_filter(text)
 
     assert complaint in refused.value.message
+
+
+def test_a_pattern_keeps_its_backslashes() -> None:
+    condition = compile_filter(r'''name matches "^\d+\.\"x\"$"''')
+
+    assert list(condition.params.values()) == [r'^\d+\."x"$']
 
 
 def test_depth_and_length_are_bounded() -> None:

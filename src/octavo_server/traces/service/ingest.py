@@ -17,7 +17,18 @@ import msgspec
 from octavo_server.stores.spool import Entry
 from octavo_server.traces.gateway_calls import span_of_call
 from octavo_server.traces.mapping import Mapper, Normalise
-from octavo_server.traces.model import GatewayCall, Origin, ProjectRules, Score, Span, SpanEvent, SpanLink, Usage
+from octavo_server.traces.masking import masker_of
+from octavo_server.traces.model import (
+    CaptureMode,
+    GatewayCall,
+    Origin,
+    ProjectRules,
+    Score,
+    Span,
+    SpanEvent,
+    SpanLink,
+    Usage,
+)
 from octavo_server.traces.otlp import MalformedOtlp, RawLog, RawSpan, Refused, Sender, read_logs, read_spans
 from octavo_server.traces.store import Draft, SpanWriter, draft_of
 from octavo_server.traces.store.scores import ScoreStore
@@ -121,10 +132,10 @@ class TraceIngest:
             elif entry.kind == SPANS_KIND:
                 spans = self._sent_spans(entry, rules)
             elif entry.kind == LOGS_KIND:
-                piece.stored += self._read_logs(entry, piece)
+                piece.stored += self._read_logs(entry, piece, rules)
                 continue
             elif entry.kind == SCORES_KIND:
-                piece.stored += self._read_scores(entry, piece)
+                piece.stored += self._read_scores(entry, piece, rules)
                 continue
             else:
                 log.error("entry %d of unknown kind %r is refused", entry.seq, entry.kind)
@@ -168,7 +179,7 @@ class TraceIngest:
                 return msgspec.structs.replace(span, cost_nano=cost, cost_source="priced")
         return span
 
-    def _read_scores(self, entry: Entry, piece: _Piece) -> int:
+    def _read_scores(self, entry: Entry, piece: _Piece, rules: Mapping[str, ProjectRules]) -> int:
         count = 0
         for frame in entry.frames():
             try:
@@ -176,16 +187,19 @@ class TraceIngest:
             except msgspec.DecodeError as error:
                 log.error("scores of entry %d cannot be read: %s", entry.seq, error)
                 continue
-            piece.scores.extend(scores)
+            for score in scores:
+                ours = rules.get(score.project_id)
+                piece.scores.append(masker_of(ours.masks).score(score) if ours is not None and ours.masks else score)
             count += len(scores)
         return count
 
-    def _read_logs(self, entry: Entry, piece: _Piece) -> int:
+    def _read_logs(self, entry: Entry, piece: _Piece, rules: Mapping[str, ProjectRules]) -> int:
         origin = self._origins.decode(entry.meta)
+        ours = rules.get(origin.project_id, ProjectRules())
         count = 0
         for frame in entry.frames():
             try:
-                records = list(read_logs(frame, json=origin.json))
+                records = [self._mapper.log(one, ours) for one in read_logs(frame, json=origin.json)]
             except MalformedOtlp as error:
                 log.error("a body of entry %d cannot be read: %s", entry.seq, error.message)
                 continue
@@ -217,7 +231,8 @@ class TraceIngest:
             ]
             for row in rows:
                 told = kept.get((row["trace_id"], row["span_id"]))
-                if told:
+                # Where contents are not kept, a row is less than what was sent: mapped again it would lose the rest.
+                if told and row.get("captured", CaptureMode.FULL) == CaptureMode.FULL:
                     raw, origin = _raw_of(row, told)
                     span = self._map(raw, msgspec.structs.replace(origin, project_id=project_id), ours, 0)
                     if span is not None:
