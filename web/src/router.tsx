@@ -57,6 +57,7 @@ export interface TracesSearch {
   q?: string;
   filter?: string;
   columns?: string;
+  live?: boolean;
 }
 
 function optional(value: unknown): string | undefined {
@@ -70,6 +71,7 @@ const traces = createRoute({
     q: optional(search.q),
     filter: optional(search.filter),
     columns: optional(search.columns),
+    live: search.live === true || undefined,
   }),
   component: lazyRouteComponent(() => import("./rooms/traces/TraceList"), "TraceList"),
 });

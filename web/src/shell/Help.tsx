@@ -3,6 +3,11 @@ import { Kbd } from "../ui/atoms";
 import type { PageLink } from "./pages";
 import css from "./shell.module.css";
 
+const LIST: [string, string][] = [
+  ["l", "Live tail of traces"],
+  ["p", "Hold the live tail still"],
+];
+
 const TRACE: [string, string][] = [
   ["← →", "Fold or unfold a span"],
   ["e", "Next error (E: the one before)"],
@@ -32,7 +37,7 @@ export function Help({ opened, close, pages }: { opened: boolean; close: () => v
   return (
     <Modal opened={opened} onClose={close} title="Keyboard" size={560}>
       <div className={css.help}>
-        {[[...GENERAL, ...TRACE], rows].map((list) => (
+        {[[...GENERAL, ...LIST, ...TRACE], rows].map((list) => (
           <dl key={list[0]?.[0]}>
             {list.map(([keys, title]) => (
               <div key={keys}>

@@ -6,12 +6,12 @@ import { useMutation } from "@tanstack/react-query";
 import { ApiError, headersFor, useApi } from "../../api/client";
 import { useScope } from "../../shell/scope";
 
-export function Export({ filter }: { filter: string }) {
+export function Export({ filter, words }: { filter: string; words: string }) {
   const { project, csrf } = useApi();
   const scope = useScope();
   const download = useMutation({
     mutationFn: async () => {
-      const query = new URLSearchParams({ ...scope.asked(filter) });
+      const query = new URLSearchParams({ ...scope.asked(filter, words) });
       const response = await fetch(`/api/v1/traces/export?${query}`, { headers: headersFor(project, csrf, "GET") });
       if (!response.ok) throw new ApiError(response.status, await detailOf(response));
       const address = URL.createObjectURL(await response.blob());

@@ -1,13 +1,17 @@
 /** All traces of the scope: filtered by the URL, newest first, growing as one scrolls, live while on top. */
-import { ActionIcon, Checkbox, Menu, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Menu, Tooltip } from "@mantine/core";
 import { useLocalStorage, useMediaQuery } from "@mantine/hooks";
-import { IconBaselineDensityMedium, IconBaselineDensitySmall, IconColumns3, IconListTree } from "@tabler/icons-react";
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import {
+  IconActivity,
+  IconBaselineDensityMedium,
+  IconBaselineDensitySmall,
+  IconColumns3,
+  IconListTree,
+} from "@tabler/icons-react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
 import { take, useApi, useKept } from "../../api/client";
-import type { TraceSummary } from "../../api/types";
 import type { TracesSearch } from "../../router";
 import { FilterBar } from "../../shell/filter/FilterBar";
 import { useKeys } from "../../shell/keys";
@@ -15,9 +19,10 @@ import { SavedViews } from "../../shell/SavedViews";
 import { useScope } from "../../shell/scope";
 import { FirstCall } from "../../ui/FirstCall";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { COLUMNS, type Column, chosenColumns, DEFAULT_COLUMNS } from "./columns";
+import { COLUMNS, chosenColumns, DEFAULT_COLUMNS, type Shown } from "./columns";
 import { Export } from "./Export";
-import { orderKey } from "./order";
+import { Tail } from "./Tail";
+import { TraceRows } from "./TraceRows";
 import css from "./traces.module.css";
 
 const PAGE = 100;
@@ -52,7 +57,7 @@ export function TraceList() {
   const navigate = useNavigate();
   const filter = search.filter ?? "";
   const words = search.q ?? "";
-  const traces = useTraces(filter, words, (search.columns ?? "").split(",").includes("scores"));
+  const scored = (search.columns ?? "").split(",").includes("scores");
   const narrow = useMediaQuery("(max-width: 800px)", false, { getInitialValueInEffect: false });
   const tight = useMediaQuery("(max-width: 1599px)", false, { getInitialValueInEffect: false });
   const [dense, setDense] = useLocalStorage({
@@ -69,13 +74,15 @@ export function TraceList() {
   );
   const change = (next: TracesSearch) =>
     void navigate({ to: ".", search: ((before: object) => ({ ...before, ...next })) as never, replace: true });
-  const rows = useMemo(() => traces.data?.pages.flatMap((page) => page.data) ?? [], [traces.data]);
+  useKeys({ l: () => change({ live: search.live ? undefined : true }) });
+  const shown = { filter, words, scored, columns, height: dense ? 34 : 44 };
   return (
     <div className={css.list}>
       <div className={css.toolbar}>
         <FilterBar filter={filter} search={words} change={(next) => change({ filter: next.filter, q: next.q })} />
+        <LiveTail on={search.live ?? false} change={(live) => change({ live: live || undefined })} />
         <SavedViews page="traces" />
-        <Export filter={filter} />
+        <Export filter={filter} words={words} />
         <ColumnChooser chosen={search.columns} change={(next) => change({ columns: next })} />
         <Tooltip label={dense ? "Comfortable rows" : "Compact rows"}>
           <ActionIcon onClick={() => setDense(!dense)} aria-label="Row density" aria-pressed={dense}>
@@ -83,26 +90,31 @@ export function TraceList() {
           </ActionIcon>
         </Tooltip>
       </div>
-      {traces.isPending ? (
-        <Loading rows={16} />
-      ) : traces.error && rows.length === 0 ? (
-        <Failure error={traces.error} retry={() => void traces.refetch()} />
-      ) : rows.length === 0 ? (
-        <None filtered={filter !== "" || words !== ""} clear={() => change({ filter: undefined, q: undefined })} />
+      {search.live ? (
+        <Tail {...shown} stop={() => change({ live: undefined })} />
       ) : (
-        <Rows
-          rows={rows}
-          columns={columns}
-          height={dense ? 34 : 44}
-          more={() => {
-            if (traces.hasNextPage && !traces.isFetchingNextPage) void traces.fetchNextPage();
-          }}
-          footer={
-            traces.hasNextPage ? "Loading more…" : `End of the range · ${rows.length.toLocaleString("en")} traces`
-          }
-        />
+        <Listed {...shown} clear={() => change({ filter: undefined, q: undefined })} />
       )}
     </div>
+  );
+}
+
+function Listed({ filter, words, scored, columns, height, clear }: Shown & { clear: () => void }) {
+  const traces = useTraces(filter, words, scored);
+  const rows = useMemo(() => traces.data?.pages.flatMap((page) => page.data) ?? [], [traces.data]);
+  if (traces.isPending) return <Loading rows={16} />;
+  if (traces.error && rows.length === 0) return <Failure error={traces.error} retry={() => void traces.refetch()} />;
+  if (rows.length === 0) return <None filtered={filter !== "" || words !== ""} clear={clear} />;
+  return (
+    <TraceRows
+      rows={rows}
+      columns={columns}
+      height={height}
+      more={() => {
+        if (traces.hasNextPage && !traces.isFetchingNextPage) void traces.fetchNextPage();
+      }}
+      footer={traces.hasNextPage ? "Loading more…" : `End of the range · ${rows.length.toLocaleString("en")} traces`}
+    />
   );
 }
 
@@ -127,116 +139,18 @@ function None({ filtered, clear }: { filtered: boolean; clear: () => void }) {
   );
 }
 
-function Rows({
-  rows,
-  columns,
-  height,
-  more,
-  footer,
-}: {
-  rows: TraceSummary[];
-  columns: Column[];
-  height: number;
-  more: () => void;
-  footer: string;
-}) {
-  const { project } = useApi();
-  const queries = useQueryClient();
-  const navigate = useNavigate();
-  const scroller = useRef<HTMLDivElement>(null);
-  const [chosen, choose] = useState<string | null>(null);
-  const list = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    overscan: 12,
-  });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are measured anew when their height changes
-  useEffect(() => list.measure(), [height, list]);
-  const template = columns.map((column) => column.width).join(" ");
-  const items = list.getVirtualItems();
-  const end = items.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (end >= rows.length - 20) more();
-  }, [end, rows.length, more]);
-  const open = (trace: TraceSummary) => {
-    queries.setQueryData(
-      orderKey(project),
-      rows.map((row) => row.trace_id),
-    );
-    void navigate({ to: "/traces/$traceId", params: { traceId: trace.trace_id } });
-  };
-  const move = (by: number) => {
-    const at = rows.findIndex((row) => row.trace_id === chosen);
-    const next = Math.max(0, Math.min(rows.length - 1, at + by));
-    const row = rows[next];
-    if (row) {
-      choose(row.trace_id);
-      list.scrollToIndex(next, { align: "auto" });
-    }
-  };
-  useKeys({
-    j: () => move(1),
-    k: () => move(-1),
-    ArrowDown: () => move(1),
-    ArrowUp: () => move(-1),
-    Enter: () => {
-      const row = rows.find((one) => one.trace_id === chosen);
-      if (row) open(row);
-    },
-  });
+function LiveTail({ on, change }: { on: boolean; change: (on: boolean) => void }) {
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a virtual list cannot be a table element
-    <div className={css.table} role="table" aria-label="Traces" aria-rowcount={rows.length}>
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: a row of headings does nothing */}
-      <div className={css.tableHead} role="row" style={{ gridTemplateColumns: template }}>
-        {columns.map((column) => (
-          // biome-ignore lint/a11y/useSemanticElements: as above
-          // biome-ignore lint/a11y/useFocusableInteractive: headings do nothing
-          <div key={column.id} role="columnheader" data-right={column.right}>
-            {column.title}
-          </div>
-        ))}
-      </div>
-      <div ref={scroller} className={css.tableBody}>
-        <div style={{ height: list.getTotalSize() + 40, position: "relative" }}>
-          {items.map((item) => {
-            const trace = rows[item.index];
-            return (
-              trace && (
-                <Link
-                  key={trace.trace_id}
-                  to="/traces/$traceId"
-                  params={{ traceId: trace.trace_id }}
-                  preload={false}
-                  role="row"
-                  aria-selected={trace.trace_id === chosen}
-                  className={css.traceRow}
-                  style={{ gridTemplateColumns: template, height, transform: `translateY(${item.start}px)` }}
-                  onClick={() =>
-                    queries.setQueryData(
-                      orderKey(project),
-                      rows.map((row) => row.trace_id),
-                    )
-                  }
-                >
-                  {columns.map((column) => (
-                    // biome-ignore lint/a11y/useSemanticElements: as above
-                    <span key={column.id} role="cell" data-right={column.right}>
-                      {column.cell(trace)}
-                    </span>
-                  ))}
-                </Link>
-              )
-            );
-          })}
-          <div className={css.footer} style={{ top: list.getTotalSize() }}>
-            {footer}
-          </div>
-        </div>
-      </div>
-    </div>
+    <Tooltip label="Show traces as they arrive (l)">
+      <Button
+        variant={on ? "light" : "default"}
+        leftSection={<IconActivity size={14} stroke={1.7} />}
+        aria-pressed={on}
+        onClick={() => change(!on)}
+      >
+        Live tail
+      </Button>
+    </Tooltip>
   );
 }
 

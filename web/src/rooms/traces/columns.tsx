@@ -17,6 +17,15 @@ export interface Column {
   cell: (trace: TraceSummary) => ReactNode;
 }
 
+/** What a list of traces shows, and how. */
+export interface Shown {
+  filter: string;
+  words: string;
+  scored: boolean;
+  columns: Column[];
+  height: number;
+}
+
 /** Mean scores by name, rounded, when the list was asked with them. */
 export function scoresOf(trace: TraceSummary): Record<string, number> {
   return Object.fromEntries(
