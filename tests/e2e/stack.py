@@ -114,6 +114,10 @@ class Admin:
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         return [json.loads(line) for line in answer.text.splitlines()]
 
+    def fetch(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """An answer as it is."""
+        return self._http.get(path, headers=headers)
+
     def new_project(self, name: str, upstream: str) -> str:
         """Makes a project whose models are all served by an OpenAI-compatible `upstream`; returns a key's secret."""
         project = self.call("POST", "/projects", {"name": name})

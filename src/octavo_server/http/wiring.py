@@ -49,15 +49,18 @@ from octavo_server.http.supervisor import Supervisor, WorkerStatus
 from octavo_server.settings import Settings, child_environment
 from octavo_server.stores.control import ControlStore
 from octavo_server.stores.counters import Counters, LocalCounters
-from octavo_server.stores.folder import control_url
+from octavo_server.stores.folder import control_url, media_folder
 from octavo_server.stores.migrations import upgrade
+from octavo_server.stores.objects import BlobStore
 from octavo_server.stores.secrets import SecretBox
 from octavo_server.stores.spool import Spool
 from octavo_server.stores.telemetry import HttpTelemetry
 from octavo_server.traces.routes import (
     build_alerts_router,
     build_insight_router,
+    build_langfuse_media_router,
     build_langfuse_router,
+    build_media_router,
     build_otlp_router,
     build_scores_router,
     build_views_router,
@@ -67,6 +70,7 @@ from octavo_server.traces.service import Receiving, Traces
 from octavo_server.traces.service.alerts import Alerts, Teller
 from octavo_server.traces.service.insight import Insight
 from octavo_server.traces.service.langfuse import LangfuseApi
+from octavo_server.traces.service.media import MediaFiles
 from octavo_server.traces.service.scores import Scores
 from octavo_server.traces.service.views import Views
 from octavo_server.traces.store import SpanStore
@@ -92,6 +96,7 @@ class Rooms:
     traces: Traces
     scores: Scores
     langfuse: LangfuseApi
+    media: MediaFiles
     insight: Insight
     alerts: Alerts
     views: Views
@@ -261,6 +266,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_insight_router(rooms.insight),
         build_alerts_router(rooms.alerts),
         build_views_router(rooms.views),
+        build_media_router(rooms.media),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
@@ -268,6 +274,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         health.build_router(health_, metrics_public=settings.metrics_public),
         langfuse.build_router(rooms.governance, version=version("octavo")),
         build_langfuse_router(rooms.langfuse),
+        build_langfuse_media_router(rooms.media, public_url=settings.public_url),
         build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
     ]
     return build_app(api, root, version=version("octavo"))
@@ -320,6 +327,8 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
     scores = Scores(control, spool, ScoreStore(telemetry), clock)
     messenger = Messenger(upstream, smtp_url=settings.smtp_url, smtp_from=settings.smtp_from)
     box = _box(settings)
+    blobs = BlobStore(media_folder(settings))
+    media = MediaFiles(control, blobs, box, clock, max_bytes=settings.max_body_mb << 20)
     return Rooms(
         control=control,
         telemetry=telemetry,
@@ -339,7 +348,8 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
             check_url=Addresses(private_allowed=settings.upstream_private, resolve=resolve_host).check_host_of,
             teller=Teller(box, messenger.post, messenger.mail, clock),
         ),
-        langfuse=LangfuseApi(control, ObservationStore(telemetry), traces, scores, clock),
+        langfuse=LangfuseApi(control, ObservationStore(telemetry), traces, scores, media, clock),
+        media=media,
     )
 
 

@@ -23,6 +23,11 @@ def control_url(settings: Settings) -> str:
     return settings.database_url or sqlite_url(settings.data_dir / "octavo.db")
 
 
+def media_folder(settings: Settings) -> Path:
+    """Where the files of traces are."""
+    return settings.data_dir / "objects" / "media"
+
+
 def hold_folder(path: Path) -> BinaryIO:
     """Makes the data folder, when it is missing, and locks it until the returned file is closed or the process ends.
     Raises FolderInUse, naming who holds it, and Unavailable when the folder cannot be used."""

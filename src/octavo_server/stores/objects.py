@@ -146,10 +146,18 @@ class BlobStore:
 
     def get(self, project_id: str, digest: str) -> bytes:
         """The bytes stored under `digest`. Raises NotFound."""
-        try:
-            return self._path(project_id, digest).read_bytes()
-        except FileNotFoundError:
-            raise NotFound(f"no blob {digest!r} in this project") from None
+        return self.path(project_id, digest).read_bytes()
+
+    def path(self, project_id: str, digest: str) -> Path:
+        """The file of the bytes stored under `digest`, to be read. Raises NotFound."""
+        path = self._path(project_id, digest)
+        if not path.is_file():
+            raise NotFound(f"no blob {digest!r} in this project")
+        return path
+
+    def delete(self, project_id: str, digest: str) -> None:
+        """Deletes the bytes stored under `digest`, if they are there."""
+        self._path(project_id, digest).unlink(missing_ok=True)
 
     def _path(self, project_id: str, digest: str) -> Path:
         name = digest.removeprefix(PREFIX)

@@ -35,7 +35,7 @@ _Page = Annotated[int, Query(ge=1, le=100_000)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-class _Route(APIRoute):
+class LangfuseRoute(APIRoute):
     """Tells errors as Langfuse does."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -59,7 +59,7 @@ class _Route(APIRoute):
 
 def build_langfuse_router(api: LangfuseApi) -> APIRouter:
     """The routes, which are Langfuse's and therefore not in Octavo's description of its own."""
-    router = APIRouter(prefix="/api/public", tags=["langfuse"], include_in_schema=False, route_class=_Route)
+    router = APIRouter(prefix="/api/public", tags=["langfuse"], include_in_schema=False, route_class=LangfuseRoute)
     _reading(router, api)
     _scores(router, api)
     _configs_and_comments(router, api)

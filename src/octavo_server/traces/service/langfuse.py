@@ -17,6 +17,7 @@ from octavo_server.stores.control import ControlStore
 from octavo_server.traces import langfuse
 from octavo_server.traces.filter import compile_filter
 from octavo_server.traces.model import Score
+from octavo_server.traces.service.media import MediaFiles
 from octavo_server.traces.service.reading import Rows, Search, Traces, known_names, page_of, position_of
 from octavo_server.traces.service.scores import Scores
 from octavo_server.traces.store import Scope
@@ -44,13 +45,20 @@ class LangfuseApi:
     """The verbs. Every verb is about one project."""
 
     def __init__(
-        self, control: ControlStore, store: ObservationStore, traces: Traces, scores: Scores, clock: Clock
+        self,
+        control: ControlStore,
+        store: ObservationStore,
+        traces: Traces,
+        scores: Scores,
+        media: MediaFiles,
+        clock: Clock,
     ) -> None:
         self._control = control
         self._store = store
         self._clock = clock
         self.traces = traces
         self.scores = scores
+        self._media = media
 
     async def observations(
         self, project_id: str, search: Search, *, limit: int, cursor: str, environments: Sequence[str] = ()
@@ -210,13 +218,14 @@ class LangfuseApi:
         ]
 
     async def delete_traces(self, by: Principal, trace_ids: Sequence[str]) -> None:
-        """Deletes traces with their spans and scores; what of them is still on its way is stored later."""
+        """Deletes traces with their spans, scores and files; what of them is still on its way is stored later."""
         if not trace_ids or len(trace_ids) > _MOST_DELETED:
             raise Invalid(f"There are {len(trace_ids)} ids; expected 1 to {_MOST_DELETED}.", param="traceIds")
         found = [await self._exists(by.project, trace_id) for trace_id in trace_ids]
         if not any(found):
             raise NotFound("There is none of these traces in this project.")
         await self._store.delete_traces(by.project, trace_ids)
+        await asyncio.to_thread(self._media.forget_traces, by.project, trace_ids)
         await asyncio.to_thread(self._note_deleted, by, trace_ids)
 
     async def _exists(self, project_id: str, trace_id: str) -> bool:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,64 +9,10 @@ from langfuse import Langfuse
 from langfuse.api.commons.errors import NotFoundError
 from langfuse.api.core import ApiError
 
+from tests.e2e.langfuse.steps import run, soon
 from tests.e2e.stack import Admin, Stack
-from tests.integration.gateway_server import ModelServer, chat_answer
 
-Read = Callable[[], Any]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    one = Stack(tmp_path_factory.mktemp("langfuse") / "data")
-    one.start()
-    yield one
-    one.stop()
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[ModelServer]:
-    server = ModelServer()
-    server.scripts = [lambda handler: handler.answer(200, chat_answer())]
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def key(stack: Stack, models: ModelServer) -> dict[str, str]:
-    console = stack.admin()
-    console.new_project("langfuse", models.url)
-    (connection,) = console.call("GET", "/connections")["data"]
-    console.call("PATCH", f"/connections/{connection['id']}", {"prices_as": "openai"})
-    made: dict[str, str] = console.call("POST", "/api-keys", {"name": "sdk", "environment": "production"})
-    console.close()
-    return made
-
-
-@pytest.fixture(scope="module")
-def admin(stack: Stack, key: dict[str, str]) -> Iterator[Admin]:
-    console = Admin(stack.url, "langfuse")
-    yield console
-    console.close()
-
-
-@pytest.fixture(scope="module")
-def langfuse(stack: Stack, key: dict[str, str]) -> Iterator[Langfuse]:
-    client = Langfuse(public_key=key["public_key"], secret_key=key["secret_key"], base_url=stack.url)
-    yield client
-    client.shutdown()
-
-
-def soon(read: Read, wanted: Callable[[Any], bool] = bool) -> Any:
-    """What `read` gives once it is as wanted; the SDK only knows that it was accepted."""
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            found = read()
-        except (NotFoundError, ApiError):
-            found = None
-        if (found is not None and wanted(found)) or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
+pytestmark = pytest.mark.xdist_group("langfuse")
 
 
 def test_the_keys_are_known(langfuse: Langfuse, stack: Stack) -> None:
@@ -84,21 +24,6 @@ def test_wrong_keys_are_refused(stack: Stack) -> None:
     program = "from langfuse import Langfuse; print(Langfuse().auth_check())"
     answer = run(program, stack, {"public_key": "pk-oct-x", "secret_key": "sk-oct-x"})
     assert "True" not in answer.stdout
-
-
-def run(program: str, stack: Stack, key: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A program of its own: Langfuse's client is one for each process."""
-    environ = {
-        **os.environ,
-        "LANGFUSE_BASE_URL": stack.url,
-        "LANGFUSE_PUBLIC_KEY": key["public_key"],
-        "LANGFUSE_SECRET_KEY": key["secret_key"],
-        "OPENAI_API_KEY": key["secret_key"],
-        "OPENAI_BASE_URL": f"{stack.url}/v1",
-    }
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], env=environ, capture_output=True, text=True, timeout=60
-    )
 
 
 def test_the_drop_in_through_the_gateway_is_one_call(
