@@ -79,7 +79,8 @@ class QueryFailed(OctavoError):
 
 
 # Codes of src/Common/ErrorCodes.cpp in ClickHouse.
-_VALUE_CODES = frozenset({6, 25, 26, 27, 38, 41, 53, 69, 70, 72, 131, 321, 427, 457, 675})
+_VALUE_CODES = frozenset({6, 25, 26, 27, 38, 41, 53, 69, 70, 72, 131, 321, 457, 675})
+_PATTERN_CODE = 427
 _WEIGHT_CODES = frozenset({158, 159, 160, 161, 241, 307, 396})
 _STATE_CODES = frozenset({3, 82, 202, 209, 210, 236, 242, 243, 252, 319, 394, 425, 439, 999})
 _ACCESS_CODES = frozenset({81, 192, 193, 194, 497, 516})
@@ -89,6 +90,10 @@ def explain(error: ClickHouseError) -> OctavoError:
     """The product's error for an engine's error. Nothing of the engine's text is shown to callers."""
     if error.code in _VALUE_CODES:
         return QueryRefused("a value in the filter or time range does not fit its field: check its type and format")
+    if error.code == _PATTERN_CODE:
+        return QueryRefused(
+            "a pattern is no regular expression in RE2 syntax, which has no look-around and no backreferences"
+        )
     if error.code in _WEIGHT_CODES:
         return QueryTooHeavy("the query needs more time or memory than allowed: narrow the time range or the filter")
     if error.code in _ACCESS_CODES:

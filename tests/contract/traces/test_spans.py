@@ -13,7 +13,7 @@ import pytest
 
 from octavo_server.costs.runtime import normalise_usage
 from octavo_server.stores.spool import Entry, join_frames
-from octavo_server.stores.telemetry import Telemetry, migrate
+from octavo_server.stores.telemetry import QueryRefused, Telemetry, migrate
 from octavo_server.traces.model import CaptureMode, GatewayCall, ProjectRules, Usage
 from octavo_server.traces.service import GATEWAY_KIND, Search, TraceIngest, Traces
 from octavo_server.traces.store import MIGRATIONS, SpanStore, SpanWriter
@@ -194,6 +194,14 @@ async def test_a_filter_finds_what_it_says(room: Room, text: str, expected: list
     page = await room.traces.list_traces(PROJECT, Search(filter=text), limit=10, cursor="")
 
     assert sorted(int(row["trace_id"], 16) for row in page.rows) == expected
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", "a{2000}"])
+async def test_a_pattern_that_is_none_is_refused(room: Room, pattern: str) -> None:
+    await room.store(call(1))
+
+    with pytest.raises(QueryRefused, match="RE2"):
+        await room.traces.list_traces(PROJECT, Search(filter=f"name matches '{pattern}'"), limit=10, cursor="")
 
 
 async def test_metrics_by_model_and_time(room: Room) -> None:
