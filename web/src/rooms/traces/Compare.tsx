@@ -29,6 +29,7 @@ export function Compare({ trace }: { trace: TraceSummary }) {
   );
 }
 
+/** Of one name, those that ended otherwise first: a failure is compared with what worked. */
 function Others({ trace }: { trace: TraceSummary }) {
   const { api, project } = useApi();
   const navigate = useNavigate();
@@ -64,6 +65,7 @@ function Others({ trace }: { trace: TraceSummary }) {
           <ul className={css.alike}>
             {data
               .filter((one) => one.trace_id !== trace.trace_id)
+              .sort((one, other) => Number(one.status === trace.status) - Number(other.status === trace.status))
               .map((one) => (
                 <li key={one.trace_id}>
                   <Link to="/traces/$traceId/diff/$otherId" params={{ traceId: trace.trace_id, otherId: one.trace_id }}>

@@ -1,19 +1,22 @@
 /** Two traces side by side: what changed in figures, and span by span. */
-import { SegmentedControl } from "@mantine/core";
-import { IconArrowLeft, IconGitCompare } from "@tabler/icons-react";
+import { ActionIcon, SegmentedControl } from "@mantine/core";
+import { IconArrowLeft, IconChevronDown, IconChevronRight, IconGitCompare } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { take, useApi } from "../../api/client";
-import type { DiffedSpan, TraceSummary } from "../../api/types";
+import type { DiffedSpan, SpanPair, TraceSummary } from "../../api/types";
 import { KindIcon, PageHead, Panel, Pill, Time, type Tone } from "../../ui/atoms";
 import { compact, duration, integer, percent, usd } from "../../ui/format";
 import page from "../../ui/page.module.css";
 import { Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
+import { Conversation, useSpan } from "./Content";
 import css from "./traces.module.css";
 
 const TONES: Record<string, Tone> = { same: "quiet", changed: "warn", added: "good", removed: "bad" };
+
+const MOST = 500;
 
 export function DiffPage() {
   const { traceId, otherId } = useParams({ strict: false }) as { traceId: string; otherId: string };
@@ -40,12 +43,17 @@ export function DiffPage() {
     <div className={page.page}>
       <PageHead
         title={
-          <>
-            <Link to="/traces/$traceId" params={{ traceId }} aria-label="Back to the trace">
-              <IconArrowLeft size={15} />
-            </Link>{" "}
-            Compare traces
-          </>
+          <span className="row">
+            <ActionIcon
+              component={Link}
+              to="/traces/$traceId"
+              params={{ traceId } as never}
+              aria-label="Back to the trace"
+            >
+              <IconArrowLeft size={16} />
+            </ActionIcon>
+            <span>Compare traces</span>
+          </span>
         }
       />
       <Loaded query={left} rows={3}>
@@ -92,36 +100,101 @@ export function DiffPage() {
                     </tr>
                   </thead>
                   <tbody>
-                    {shown.slice(0, 500).map((one, place) => {
-                      const span = (one.left ?? one.right) as DiffedSpan;
-                      return (
-                        // biome-ignore lint/suspicious/noArrayIndexKey: a diff never changes
-                        <tr key={place}>
-                          <td>
-                            <Pill tone={TONES[one.change]}>{one.change}</Pill>
-                          </td>
-                          <td>
-                            <span className="row">
-                              <KindIcon kind={span.kind} />
-                              {span.name}
-                            </span>
-                          </td>
-                          <td className="soft" data-wrap>
-                            {one.fields.join(", ")}
-                          </td>
-                          <Side trace={traceId} span={one.left} />
-                          <Side trace={otherId} span={one.right} />
-                        </tr>
-                      );
-                    })}
+                    {shown.slice(0, MOST).map((pair, place) => (
+                      // biome-ignore lint/suspicious/noArrayIndexKey: a diff never changes
+                      <PairRows key={place} pair={pair} left={traceId} right={otherId} />
+                    ))}
                   </tbody>
                 </table>
+                {shown.length > MOST && (
+                  <p className={css.noRows}>
+                    The first {integer(MOST)} of {integer(shown.length)}.
+                  </p>
+                )}
               </div>
             );
           }}
         </Loaded>
       </Panel>
     </div>
+  );
+}
+
+/** A span and its counterpart; opened, what both were given and said stands side by side. */
+function PairRows({ pair, left, right }: { pair: SpanPair; left: string; right: string }) {
+  const [opened, open] = useState(false);
+  const span = (pair.left ?? pair.right) as DiffedSpan;
+  return (
+    <>
+      <tr>
+        <td>
+          <Pill tone={TONES[pair.change]}>{pair.change}</Pill>
+        </td>
+        <td>
+          <button type="button" className={css.pairToggle} aria-expanded={opened} onClick={() => open(!opened)}>
+            {opened ? <IconChevronDown size={13} /> : <IconChevronRight size={13} />}
+            <KindIcon kind={span.kind} />
+            {span.name}
+          </button>
+        </td>
+        <td className="soft" data-wrap>
+          {pair.fields
+            .filter((field) => field !== "error_class" || !pair.fields.includes("status"))
+            .map((field) => (
+              <span key={field} className={css.changed}>
+                {told(field, pair)}
+              </span>
+            ))}
+        </td>
+        <Side trace={left} span={pair.left} />
+        <Side trace={right} span={pair.right} />
+      </tr>
+      {opened && (
+        <tr>
+          <td colSpan={5} className={css.pairCell}>
+            <div className={css.pair}>
+              <Content trace={left} span={pair.left} />
+              <Content trace={right} span={pair.right} />
+            </div>
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+/** How a field changed, in words. */
+function told(field: string, { left, right }: SpanPair): string {
+  if (!left || !right) return field;
+  const both = (title: string, one: string, other: string) => `${title} ${one || "none"} → ${other || "none"}`;
+  switch (field) {
+    case "duration_ms":
+      return `latency ${change(left.duration_ms, right.duration_ms)}`;
+    case "total_tokens":
+      return both("tokens", compact(left.total_tokens), compact(right.total_tokens));
+    case "cost_nano":
+      return both("cost", left.cost_usd ? usd(left.cost_usd) : "", right.cost_usd ? usd(right.cost_usd) : "");
+    case "model":
+      return both("model", left.model, right.model);
+    case "status":
+      return right.status === "error" ? "fails on the right only" : "fails on the left only";
+    default:
+      return field.replace("_", " ");
+  }
+}
+
+function Content({ trace, span }: { trace: string; span: DiffedSpan | null }) {
+  const query = useSpan(trace, span?.span_id ?? "");
+  if (!span) return <p className="muted">Not in this trace.</p>;
+  return (
+    <Loaded query={query} rows={4}>
+      {(whole) => (
+        <div className={css.pairSide}>
+          {whole.status_message && <div className={css.errorBox}>{whole.status_message}</div>}
+          <Conversation span={whole} />
+        </div>
+      )}
+    </Loaded>
   );
 }
 

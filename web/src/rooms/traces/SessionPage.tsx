@@ -1,4 +1,5 @@
 /** A session as the conversation it was: what was asked and answered, turn by turn, each leading to its trace. */
+import { ActionIcon, Tooltip } from "@mantine/core";
 import { IconArrowLeft, IconMessages } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -68,9 +69,11 @@ export function SessionPage() {
     <div className={css.page}>
       <header className={css.traceHead}>
         <div className={css.traceTitle}>
-          <Link to="/sessions" aria-label="All sessions" className="row">
-            <IconArrowLeft size={16} />
-          </Link>
+          <Tooltip label="All sessions">
+            <ActionIcon component={Link} to="/sessions" aria-label="All sessions">
+              <IconArrowLeft size={16} />
+            </ActionIcon>
+          </Tooltip>
           <h1 className="truncate">{sessionId}</h1>
           {errors > 0 && <Pill tone="bad">{plural(errors, "failed turn")}</Pill>}
         </div>

@@ -1,18 +1,15 @@
 /** Everything about one span. */
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
 import { IconPrompt } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { take, useApi } from "../../api/client";
 import type { Span } from "../../api/types";
 import { CopyId, EnvironmentTag, Fact, KindIcon, Money, Pill, Time } from "../../ui/atoms";
 import { Code, Json, parseJson } from "../../ui/code";
-import { conversation } from "../../ui/conversation";
 import { clockTime, duration, integer, usd } from "../../ui/format";
-import { Empty, Loaded } from "../../ui/states";
+import { Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
+import { Conversation, NoContent, useSpan } from "./Content";
 import { Feedback, useScores } from "./Feedback";
-import { Messages } from "./Messages";
 import css from "./traces.module.css";
 
 const TABS = ["conversation", "raw", "attributes", "events", "feedback"] as const;
@@ -26,14 +23,7 @@ const TITLES: Record<Tab, string> = {
 };
 
 export function SpanDetail({ traceId, spanId, tab }: { traceId: string; spanId: string; tab: string | undefined }) {
-  const { api, project } = useApi();
-  const query = useQuery({
-    queryKey: [project, "span", traceId, spanId],
-    queryFn: () =>
-      take(api.GET("/api/v1/spans/{span_id}", { params: { path: { span_id: spanId }, query: { trace_id: traceId } } })),
-    staleTime: 60_000,
-    placeholderData: undefined,
-  });
+  const query = useSpan(traceId, spanId);
   return (
     <Loaded query={query} rows={14}>
       {(span) => <Detail span={span} tab={tab} />}
@@ -203,84 +193,6 @@ function Facts({ span }: { span: Span }) {
         </div>
       )}
     </>
-  );
-}
-
-function NoContent({ span }: { span: Span }) {
-  return (
-    <Empty icon={IconPrompt} title="No content was kept">
-      {span.captured === "full"
-        ? "This span carries neither input nor output."
-        : `The project captures ${span.captured === "metadata" ? "metadata only" : "nothing but the count"}. Change it under Project settings; it holds for new calls.`}
-    </Empty>
-  );
-}
-
-function Conversation({ span }: { span: Span }) {
-  if (!span.input && !span.output && !span.documents) return <NoContent span={span} />;
-  const asked = conversation(span.input, "user");
-  const answered = conversation(span.output, "assistant");
-  return (
-    <div className="stack">
-      {asked ? <Messages messages={asked} /> : span.input && <Block title="Input" text={span.input} speaker="user" />}
-      {span.documents && <Documents text={span.documents} />}
-      {answered ? (
-        <Messages messages={answered} />
-      ) : (
-        span.output && (
-          <Block title="Output" text={span.output} speaker={span.kind === "llm" ? "assistant" : "output"} />
-        )
-      )}
-      {span.tools && (
-        <details className={css.card}>
-          <summary>Tools offered</summary>
-          <div className={css.cardBody}>
-            <Json value={parseJson(span.tools) ?? span.tools} open={2} />
-          </div>
-        </details>
-      )}
-    </div>
-  );
-}
-
-function Block({ title, text, speaker }: { title: string; text: string; speaker: string }) {
-  const value = parseJson(text);
-  if (value === undefined) return <Messages messages={[{ role: speaker, parts: [{ type: "text", text }] }]} />;
-  return (
-    <section>
-      <h3 className={css.blockTitle}>{title}</h3>
-      <Json value={value} />
-    </section>
-  );
-}
-
-interface Document {
-  id?: unknown;
-  score?: unknown;
-  text?: unknown;
-  content?: unknown;
-}
-
-function Documents({ text }: { text: string }) {
-  const value = parseJson(text);
-  if (!Array.isArray(value)) return <Block title="Documents" text={text} speaker="documents" />;
-  return (
-    <section>
-      <h3 className={css.blockTitle}>{value.length} documents</h3>
-      <div className="stack" style={{ gap: 6 }}>
-        {(value as Document[]).map((one, place) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: documents come in rank order and never move
-          <div key={place} className={css.document}>
-            <div className="row">
-              <b className="mono">{String(one.id ?? place + 1)}</b>
-              <span className="grow" />
-              {typeof one.score === "number" && <Pill>{one.score.toFixed(3)}</Pill>}
-            </div>
-            <div>{String(one.text ?? one.content ?? JSON.stringify(one))}</div>
-          </div>
-        ))}
-      </div>
-    </section>
   );
 }
 
