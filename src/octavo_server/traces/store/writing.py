@@ -87,10 +87,18 @@ class SpanWriter:
         return len(drafts) - refused
 
     async def _write_project(self, project_id: str, drafts: list[Draft], token: str) -> int:
-        batch: dict[_Key, Draft] = {(draft.seen.trace_id, draft.seen.span_id): draft for draft in drafts}
+        batch: dict[_Key, Draft] = {}
+        for draft in drafts:
+            key = draft.seen.trace_id, draft.seen.span_id
+            if key not in batch or not _is_unfinished(draft.seen, batch[key].seen):
+                batch[key] = draft
         recent = await self._recent_of(project_id)
         others = {trace_id for (trace_id, _), draft in batch.items() if not _begins_a_trace(draft.seen)}
         known = await self._known(project_id, {key: draft for key, draft in batch.items() if key[0] in others}, recent)
+        for seen in known:
+            key = seen.trace_id, seen.span_id
+            if key in batch and _is_unfinished(batch[key].seen, seen):
+                del batch[key]
         gone: set[int] = set()
         moved = await self._join(project_id, batch, known, gone, recent)
         recent.note(draft.seen for draft in batch.values())
@@ -393,6 +401,11 @@ class SpanWriter:
 def _around(spans: Sequence[Seen], earlier_ns: int) -> tuple[int, int]:
     """The time in which what belongs to these may have begun."""
     return min(one.start_ns for one in spans) - earlier_ns, max(one.end_ns for one in spans) + SLACK_NS
+
+
+def _is_unfinished(seen: Seen, other: Seen) -> bool:
+    """Whether a span was told of before its end, and the other telling is of later: it stays, whichever comes last."""
+    return seen.end_ns <= seen.start_ns < other.end_ns
 
 
 def _begins_a_trace(seen: Seen) -> bool:
