@@ -13,6 +13,9 @@ from octavo_server.traces.model import Span
 from octavo_server.traces.store.schema import TOKENS
 
 
+_MOST = 2**32 - 1  # of a column of tokens
+
+
 class Draft(msgspec.Struct, gc=False):
     """A row to be written: a new span's, or a stored one's that is changed."""
 
@@ -56,7 +59,7 @@ def draft_of(span: Span, retention_days: int) -> Draft:
     if usage is not None:
         counts: dict[str, int] = row.pop("usage")
         row["usage_known"] = True
-        row["tokens_total"] = usage.total
+        row["tokens_total"] = min(usage.total, _MOST)
         for name in TOKENS:
             if count := counts[name]:
                 row[f"tokens_{name}"] = count
