@@ -6,6 +6,7 @@ CONSOLE := src/octavo_server/http/console/index.html
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 CODE := src tests tools
+LANGFUSE_JS := tests/e2e/langfuse/javascript
 WEB := $(shell find web/src web/public web/index.html web/*.json web/*.ts -type f 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -53,12 +54,12 @@ bench: $(VENV)/.run ## say which benchmarks there are and how to run them
 pins: $(VENV)/.dev ## pin in requirements/ what is installed now
 	$(BIN)/python -m tools.pins
 
-setup: $(VENV)/.dev $(CONSOLE) ## install all that development needs
+setup: $(VENV)/.dev $(CONSOLE) $(LANGFUSE_JS)/node_modules/.package-lock.json ## install all that development needs
 
 console: $(CONSOLE) ## build the console
 
 clean: ## remove what the other verbs made; the data stays
-	rm -rf $(VENV) web/node_modules $(dir $(CONSOLE)) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) web/node_modules $(LANGFUSE_JS)/node_modules $(dir $(CONSOLE)) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Octavo needs Python 3.11 or newer."; exit 1; }
@@ -71,15 +72,22 @@ $(VENV)/.run: requirements/base.txt requirements/server.txt requirements/local.t
 	@$(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+$(VENV)/.dev: requirements/dev.txt requirements/langfuse-4.txt $(VENV)/.run
 	@echo "Installing what the checks and tests need …"
 	@$(BIN)/pip install -q -r requirements/dev.txt
+	@rm -rf $(VENV)/langfuse-4
+	@$(BIN)/pip install -q --no-deps --target $(VENV)/langfuse-4 -r requirements/langfuse-4.txt
 	@touch $@
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	@command -v npm >/dev/null || { echo "The console needs Node 20 or newer, with npm."; exit 1; }
 	@echo "Installing what the console is built with …"
 	@cd web && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(LANGFUSE_JS)/node_modules/.package-lock.json: $(LANGFUSE_JS)/package-lock.json
+	@echo "Installing the JavaScript SDK that a test drives …"
+	@cd $(LANGFUSE_JS) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 $(CONSOLE): web/node_modules/.package-lock.json $(WEB)

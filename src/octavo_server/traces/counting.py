@@ -144,11 +144,17 @@ def join_calls(clients: Sequence[Seen], gateway: Sequence[Seen]) -> list[Joined]
             # A call that failed may be the first try of one that has been joined.
             found = [one for one in around if id(one) in free] or (around if call.failed else [])
         if found:
-            client = min(found, key=lambda one: abs(one.start_ns - call.start_ns))
+            client = min(found, key=lambda one: (_outside(one, call), abs(one.start_ns - call.start_ns)))
             joined.append(Joined(client, call, match))
             if not call.failed:
                 free.discard(id(client))
     return joined
+
+
+def _outside(client: Seen, call: Seen) -> int:
+    """How far the gateway's record reaches out of the client's: of two equal calls, one after the other, each has its
+    own."""
+    return max(0, client.start_ns - call.start_ns) + max(0, call.end_ns - client.end_ns)
 
 
 def _encloses(client: Seen, call: Seen) -> bool:

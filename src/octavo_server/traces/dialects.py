@@ -54,10 +54,10 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "ai.telemetry.metadata.tags",
     ),
     "trace_name": ("langfuse.trace.name", "traceloop.workflow.name"),
-    "version": ("langfuse.version", "langfuse.release", "service.version"),
+    "version": ("langfuse.version", "service.version"),
     "environment": ("langfuse.environment", "deployment.environment.name", "deployment.environment"),
     "app": ("octavo.app",),
-    "release": ("octavo.release",),
+    "release": ("octavo.release", "langfuse.release"),
     "prompt_name": (
         "langfuse.observation.prompt.name",
         "gen_ai.prompt.name",

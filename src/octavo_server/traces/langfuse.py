@@ -144,6 +144,17 @@ def legacy_trace_of(summary: Mapping[str, Any], root: Mapping[str, Any] | None) 
     }
 
 
+def trace_contents_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the client set as the trace's own contents on any of its spans, told by the latest of them."""
+    told: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda one: str(one["start"])):
+        attributes = _json(row["attributes"], {})
+        for name in ("input", "output", "public"):
+            if (value := attributes.get(f"langfuse.trace.{name}")) is not None:
+                told[name] = _json(value, value) if isinstance(value, str) else value
+    return told
+
+
 def score_of(row: Mapping[str, Any], groups: Sequence[str]) -> dict[str, Any]:
     """A stored score in the shape of Langfuse's third API. Groups: details, subject, annotation."""
     answer: dict[str, Any] = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo_server.traces.counting import Seen, count_once
+from octavo_server.traces.counting import Seen, count_once, join_calls
+
+MS = 1_000_000
 
 
 @st.composite
@@ -68,3 +70,18 @@ def test_a_chain_of_a_hundred_thousand_is_counted() -> None:
     count_once(chain[::-1])
 
     assert [span.span_id for span in chain if span.counted and span.has_usage] == ["99998"]
+
+
+def test_of_two_equal_calls_in_a_row_each_has_its_own() -> None:
+    """The first record of the gateway begins nearer to the second client's span than to its own."""
+
+    def client(span_id: str, start_ms: int, end_ms: int) -> Seen:
+        return Seen("t", span_id, "", "llm", "otlp", start_ms * MS, end_ms * MS, True, False, True, "", "", 7, "")
+
+    def call(span_id: str, start_ms: int, end_ms: int) -> Seen:
+        return Seen(
+            span_id, span_id, "", "llm", "gateway", start_ms * MS, end_ms * MS, True, False, True, "", "", 7, ""
+        )
+
+    joined = join_calls([client("a", 82, 121), client("b", 122, 172)], [call("1", 104, 110), call("2", 146, 150)])
+    assert [(one.client.span_id, one.gateway.span_id) for one in joined] == [("a", "1"), ("b", "2")]

@@ -31,6 +31,7 @@ _MOST_SCORES = 1000
 _SCORE_GROUPS = ("details", "subject", "annotation")
 
 _Text = Annotated[str, Query(max_length=4000)]
+_Filter = Annotated[str, Query(max_length=20_000)]
 _Page = Annotated[int, Query(ge=1, le=100_000)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -76,8 +77,7 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
         expanded: Annotated[str, Query(alias="expandMetadata", max_length=4000)] = "",
         limit: _Limit = 50,
         cursor: _Text = "",
-        environment: Annotated[list[str] | None, Query(max_length=50)] = None,
-        filter: Annotated[str, Query(max_length=20_000)] = "",
+        filter: _Filter = "",
         parse_io: Annotated[bool, Query(alias="parseIoAsJson")] = False,
     ) -> Response:
         """Observations, the newest first."""
@@ -86,8 +86,8 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
                 "`parseIoAsJson` is no longer served; read `input` and `output` as texts.", param="parseIoAsJson"
             )
         groups = langfuse.groups_of(fields)
-        search, environments = _search(request.query_params, environment or [], filter)
-        page = await api.observations(caller.project, search, limit=limit, cursor=cursor, environments=environments)
+        search = _search(request.query_params, filter)
+        page = await api.observations(caller.project, search, limit=limit, cursor=cursor)
         whole = [name.strip() for name in expanded.split(",")]
         return _json(
             {
@@ -262,18 +262,17 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
 
     @router.get("/traces", **allows(Permission.TRACES_READ))
     async def langfuse_traces(
-        caller: Caller, request: Request, page: _Page = 1, limit: Annotated[int, Query(ge=1, le=100)] = 50
+        caller: Caller,
+        request: Request,
+        page: _Page = 1,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        filter: _Filter = "",
     ) -> Response:
         """Traces, the newest first, by page."""
-        search, _ = _search(request.query_params, [], "", trace=True)
-        rows: list[dict[str, Any]] = []
-        cursor = ""
-        for _ in range(page):
-            found = await api.traces.list_traces(caller.project, search, limit=limit, cursor=cursor)
-            rows, cursor = found.rows, found.next_cursor or ""
-            if not cursor:
-                break
-        total = int((await api.traces.count(caller.project))["traces"])
+        if (order := request.query_params.get("orderBy", "")) not in ("", "timestamp.desc"):
+            raise Invalid(f"`orderBy` is {order[:40]!r}; traces come as timestamp.desc only.", param="orderBy")
+        search = _search(request.query_params, filter, trace=True)
+        rows, total = await api.trace_page(caller.project, search, page=page, limit=limit)
         data = [
             {**langfuse.legacy_trace_of(row, None), "input": row["input_preview"], "output": row["output_preview"]}
             for row in rows
@@ -287,10 +286,14 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
 
     @router.get("/observations", **allows(Permission.TRACES_READ))
     async def langfuse_older_observations(
-        caller: Caller, request: Request, page: _Page = 1, limit: Annotated[int, Query(ge=1, le=100)] = 50
+        caller: Caller,
+        request: Request,
+        page: _Page = 1,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        filter: _Filter = "",
     ) -> Response:
         """Observations, the newest first, by page."""
-        search, _ = _search(request.query_params, [], "")
+        search = _search(request.query_params, filter)
         rows, total = await api.observation_page(caller.project, search, page=page, limit=limit)
         return _json({"data": [langfuse.legacy_observation_of(row) for row in rows], "meta": _meta(page, limit, total)})
 
@@ -304,7 +307,7 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
         caller: Caller, request: Request, page: _Page = 1, limit: Annotated[int, Query(ge=1, le=100)] = 50
     ) -> Response:
         """Sessions, those seen last first."""
-        search, _ = _search(request.query_params, [], "")
+        search = _search(request.query_params, "")
         rows = await api.traces.groups(caller.project, search, by="session_id", limit=min(page * limit, 1000))
         data = [_session(row, caller.project) for row in rows[(page - 1) * limit :]]
         return _json({"data": data, "meta": _meta(page, limit, len(rows))})
@@ -346,11 +349,11 @@ _SAME = {
 }
 
 
-def _search(params: Any, environments: list[str], filter: str, *, trace: bool = False) -> tuple[Search, list[str]]:
+def _search(params: Any, filter: str, *, trace: bool = False) -> Search:
     """What a list is about. A JSON `filter` replaces the other parameters."""
     if filter:
         condition, start, end = langfuse.filter_of(filter)
-        return Search(filter=condition, start=start, end=end), []
+        return Search(filter=condition, start=start, end=end)
     parts = [
         langfuse.condition("trace_name" if trace and theirs == "name" else ours, "=", value)
         for theirs, ours in _SAME.items()
@@ -363,13 +366,12 @@ def _search(params: Any, environments: list[str], filter: str, *, trace: bool = 
     if (root := params.get("isRootObservation")) is not None:
         parts.append("parent_span_id = ''" if root == "true" else "parent_span_id != ''")
     parts += [langfuse.condition("tags", "=", tag) for tag in params.getlist("tags")[:20]]
-    return (
-        Search(
-            filter=" and ".join(parts),
-            start=_time(params, "fromStartTime", "fromTimestamp"),
-            end=_time(params, "toStartTime", "toTimestamp"),
-        ),
-        environments or params.getlist("environment")[:50],
+    if environments := params.getlist("environment")[:50]:
+        parts.append(f"environment in ({', '.join(langfuse.quoted(one) for one in environments)})")
+    return Search(
+        filter=" and ".join(parts),
+        start=_time(params, "fromStartTime", "fromTimestamp"),
+        end=_time(params, "toStartTime", "toTimestamp"),
     )
 
 

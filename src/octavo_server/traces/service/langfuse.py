@@ -60,36 +60,62 @@ class LangfuseApi:
         self.scores = scores
         self._media = media
 
-    async def observations(
-        self, project_id: str, search: Search, *, limit: int, cursor: str, environments: Sequence[str] = ()
-    ) -> Rows:
+    async def observations(self, project_id: str, search: Search, *, limit: int, cursor: str) -> Rows:
         """Whole spans, the newest first."""
-        rows = await self._store.observations(
-            _scope(project_id, search, environments), limit=limit + 1, before=position_of(cursor)
-        )
-        return page_of(rows, limit, "start", "span_id")
+        rows = await self._store.observations(search.scope(project_id), limit=limit + 1, before=position_of(cursor))
+        return page_of(await self._priced(project_id, rows), limit, "start", "span_id")
+
+    async def _priced(self, project_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The spans, a call that the gateway recorded too at the cost that is in totals."""
+        counted = await self._store.counterparts(project_id, rows)
+        return [
+            {**row, "cost_nano": twin["cost_nano"], "cost_details": twin["cost_details"]}
+            if (twin := counted.get(row["duplicate_of"]))
+            else row
+            for row in rows
+        ]
+
+    async def trace_page(
+        self, project_id: str, search: Search, *, page: int, limit: int
+    ) -> tuple[list[dict[str, Any]], int]:
+        """A numbered page of traces, from 1 on, and how many there are in all."""
+        rows: list[dict[str, Any]] = []
+        cursor = ""
+        for number in range(page):
+            if number and not cursor:
+                return [], await self._count_traces(project_id, search)
+            found = await self.traces.list_traces(project_id, search, limit=limit, cursor=cursor)
+            rows, cursor = found.rows, found.next_cursor or ""
+        return rows, await self._count_traces(project_id, search)
+
+    async def _count_traces(self, project_id: str, search: Search) -> int:
+        if search.filter or search.start or search.end:
+            return await self._store.count_traces(search.scope(project_id))
+        return int((await self.traces.count(project_id))["traces"])
 
     async def observation_page(
         self, project_id: str, search: Search, *, page: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
         """A numbered page of whole spans, from 1 on, and how many there are in all."""
-        scope = _scope(project_id, search, ())
+        scope = search.scope(project_id)
         rows, count = await asyncio.gather(
             self._store.observations(scope, limit=limit, skip=(page - 1) * limit), self._store.count(scope)
         )
-        return rows, count
+        return await self._priced(project_id, rows), count
 
     async def trace(self, project_id: str, trace_id: str) -> dict[str, Any]:
         """A trace with its observations and scores, in Langfuse's first shape. Raises NotFound."""
         summary, _ = await self.traces.read_trace(project_id, trace_id)
         search = Search(filter=langfuse.condition("trace_id", "=", summary["trace_id"]))
         rows, scores = await asyncio.gather(
-            self._store.observations(_scope(project_id, search, ()), limit=_MOST_ROWS),
+            self._store.observations(search.scope(project_id), limit=_MOST_ROWS),
             self.scores.find(project_id, ScoreScope(trace_ids=list({trace_id, summary["trace_id"]})), limit=1000),
         )
+        rows = await self._priced(project_id, rows)
         root = next((row for row in rows if row["span_id"] == summary["root_span_id"]), rows[-1] if rows else None)
         return {
             **langfuse.legacy_trace_of(summary, root),
+            **langfuse.trace_contents_of(rows),
             "observations": [langfuse.legacy_observation_of(row) for row in reversed(rows)],
             "scores": [langfuse.legacy_score_of(row) for row in scores.rows],
         }
@@ -241,20 +267,6 @@ class LangfuseApi:
             for trace_id in trace_ids:
                 view: dict[str, Any] = {"trace_id": trace_id}
                 tx.record(event_of(by, "trace.deleted", trace_id, now, before=view, after=None))
-
-
-def _scope(project_id: str, search: Search, environments: Sequence[str]) -> Scope:
-    condition = search.filter
-    if environments:
-        among = f"environment in ({', '.join(langfuse.quoted(one) for one in environments)})"
-        condition = f"({condition}) and {among}" if condition else among
-    return Scope(
-        project_id=project_id,
-        start=search.start,
-        end=search.end,
-        search=search.search,
-        condition=compile_filter(condition),
-    )
 
 
 def _ordered(rows: list[dict[str, Any]], order: Any) -> list[dict[str, Any]]:

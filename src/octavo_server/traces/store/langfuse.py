@@ -3,7 +3,7 @@ gateway's record of a call that its client reported too is left out: Langfuse's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from octavo_server.stores.telemetry import Telemetry
@@ -71,7 +71,32 @@ class ObservationStore:
             {**params, "limit": limit, "skip": skip},
         )
 
+    async def counterparts(self, project_id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """By id, the counted records of the calls that these spans are second reports of."""
+        ids = [row["duplicate_of"] for row in rows if row["duplicate_of"]]
+        if not ids:
+            return {}
+        found = await self._telemetry.query(
+            "SELECT span_id, cost_nano, cost_details FROM spans WHERE project_id = {project:String} AND counted"
+            " AND span_id IN {ids:Array(String)} AND start >= {first:DateTime64(9, 'UTC')} - toIntervalHour(1)"
+            " AND start <= {last:DateTime64(9, 'UTC')} + toIntervalHour(1)",
+            {
+                "project": project_id,
+                "ids": ids,
+                "first": min(row["start"] for row in rows).replace("T", " ").removesuffix("Z"),
+                "last": max(row["start"] for row in rows).replace("T", " ").removesuffix("Z"),
+            },
+        )
+        return {row["span_id"]: row for row in found}
+
+    async def count_traces(self, scope: Scope) -> int:
+        """How many traces have a matching span."""
+        where, params = scope.where()
+        rows = await self._telemetry.query(f"SELECT uniqExact(trace_id) AS n FROM spans WHERE {where}", params)  # noqa: S608
+        return int(rows[0]["n"])
+
     async def count(self, scope: Scope) -> int:
+        """How many spans match."""
         where, params = scope.where()
         rows = await self._telemetry.query(
             f"SELECT count() AS n FROM spans WHERE {where} AND {_REPORTED}",  # noqa: S608

@@ -36,7 +36,7 @@ _SUMMARY = """
     argMin(input_preview, (NOT is_root, start)) AS input_preview,
     argMin(output_preview, (NOT is_root, start)) AS output_preview,
     argMin(span_id, (NOT is_root, start)) AS root_span_id,
-    any(release) AS release,
+    anyIf(release, release != '') AS release,
     argMin(source, (NOT is_root, start)) AS source
 """
 
