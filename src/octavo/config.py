@@ -1,7 +1,7 @@
 """Where the server is and who is calling: arguments, then the environment, then the file that `octavo login` writes.
 
 The only reader of the SDK's environment: OCTAVO_URL, OCTAVO_API_KEY, OCTAVO_PROJECT, OCTAVO_ENVIRONMENT,
-OCTAVO_CONFIG (the file).
+OCTAVO_CONFIG (the file), and for tracing OCTAVO_TRACING, OCTAVO_SAMPLE_RATE, OCTAVO_RELEASE.
 """
 
 from __future__ import annotations
@@ -32,6 +32,32 @@ class Config:
     def version(self) -> str:
         """Of this distribution."""
         return version("octavo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracingConfig:
+    """What the environment says of tracing."""
+
+    enabled: bool = True
+    sample_rate: float = 1.0
+    release: str = ""
+
+
+def read_tracing(environ: Mapping[str, str] | None = None) -> TracingConfig:
+    """OCTAVO_TRACING (`off` switches it off), OCTAVO_SAMPLE_RATE (0 to 1), OCTAVO_RELEASE. Raises ConfigError."""
+    environ = os.environ if environ is None else environ
+    rate = environ.get("OCTAVO_SAMPLE_RATE", "") or "1"
+    try:
+        sample_rate = float(rate)
+    except ValueError:
+        sample_rate = -1.0
+    if not 0 <= sample_rate <= 1:
+        raise ConfigError(f"OCTAVO_SAMPLE_RATE={rate!r}: expected a number from 0 to 1")
+    return TracingConfig(
+        enabled=environ.get("OCTAVO_TRACING", "").lower() not in ("off", "false", "0", "no"),
+        sample_rate=sample_rate,
+        release=environ.get("OCTAVO_RELEASE", ""),
+    )
 
 
 def config_path(environ: Mapping[str, str] | None = None) -> Path:
