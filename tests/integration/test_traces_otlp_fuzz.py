@@ -356,6 +356,24 @@ def test_other_signals_are_refused_when_they_are_none(server: Octavo, signal: st
     assert server.send(logs_request() if signal == "logs" else metrics_request(), path=path).status == 200
 
 
+def test_log_records_of_any_time_are_kept_for_their_span(server: Octavo) -> None:
+    trace, now = server.new_trace(), time.time_ns()
+    ids = {"traceId": f"{trace:032x}", "spanId": f"{1:016x}"}
+    records = [
+        {**ids, "eventName": f"at {told}", "timeUnixNano": told, "body": {"stringValue": "x"}}
+        for told in ("0", str(2**64 - 1), str(now), "nonsense")
+    ]
+    strays: list[Any] = [{}, {"traceId": "00"}, 5, None, {**ids, "attributes": 5}]
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": records + strays}]}]}
+    assert server.send(orjson.dumps(body), path="/v1/logs", json=True).status == 200
+    assert server.send(document(span(trace)), json=True).status == 200
+    server.settle()
+
+    events = server.read(f"/spans/{1:016x}", trace_id=f"{trace:032x}")["events"]
+    assert {one["name"] for one in events} == {"at 0", f"at {2**64 - 1}", f"at {now}"}
+    assert {one["time"][:4] for one in events} == {time.strftime("%Y", time.gmtime(now / 1e9))}
+
+
 def test_a_body_that_does_not_end_does_not_hurt(server: Octavo) -> None:
     def pieces() -> Iterator[bytes]:
         yield GOOD[:10]

@@ -29,7 +29,16 @@ from octavo_server.traces.model import (
     SpanLink,
     Usage,
 )
-from octavo_server.traces.otlp import MalformedOtlp, RawLog, RawSpan, Refused, Sender, read_logs, read_spans
+from octavo_server.traces.otlp import (
+    MalformedOtlp,
+    RawLog,
+    RawSpan,
+    Refused,
+    Sender,
+    is_valid_time,
+    read_logs,
+    read_spans,
+)
 from octavo_server.traces.store import Draft, SpanWriter, draft_of
 from octavo_server.traces.store.scores import ScoreStore
 
@@ -199,7 +208,7 @@ class TraceIngest:
         count = 0
         for frame in entry.frames():
             try:
-                records = [self._mapper.log(one, ours) for one in read_logs(frame, json=origin.json)]
+                records = [self._mapper.log(_dated(one, entry.at), ours) for one in read_logs(frame, json=origin.json)]
             except MalformedOtlp as error:
                 log.error("a body of entry %d cannot be read: %s", entry.seq, error.message)
                 continue
@@ -283,6 +292,14 @@ def _raw_of(row: Mapping[str, Any], logs: Sequence[Mapping[str, Any]]) -> tuple[
     )
     origin = Origin(project_id="", environment=_text(row.get("environment")), api_key_id=_text(row.get("api_key_id")))
     return raw, origin
+
+
+def _dated(record: RawLog, at: float) -> RawLog:
+    """A log record that says no possible time is of when it came."""
+    if is_valid_time(record.event.time_ns):
+        return record
+    event = msgspec.structs.replace(record.event, time_ns=int(at * 1e9))
+    return RawLog(record.trace_id, record.span_id, event)
 
 
 def _object(value: Any) -> dict[str, Any]:

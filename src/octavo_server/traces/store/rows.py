@@ -12,7 +12,6 @@ from octavo_server.traces.counting import Seen
 from octavo_server.traces.model import Span
 from octavo_server.traces.store.schema import TOKENS
 
-
 _MOST = 2**32 - 1  # of a column of tokens
 
 
