@@ -83,7 +83,11 @@ def _partial(body: bytes, json: bool) -> tuple[int, int, str]:
         told = orjson.loads(body)
         assert set(told) <= {"partialSuccess"}
         partial = told.get("partialSuccess", {})
-        return int(partial.get("rejectedSpans", 0)), 0, partial.get("errorMessage", "")
+        return (
+            int(partial.get("rejectedSpans", partial.get("rejectedLogRecords", 0))),
+            0,
+            partial.get("errorMessage", ""),
+        )
     success = ExportTraceServiceResponse.FromString(body).partial_success
     return success.rejected_spans, 0, success.error_message
 

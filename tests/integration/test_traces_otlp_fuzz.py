@@ -363,9 +363,12 @@ def test_log_records_of_any_time_are_kept_for_their_span(server: Octavo) -> None
         {**ids, "eventName": f"at {told}", "timeUnixNano": told, "body": {"stringValue": "x"}}
         for told in ("0", str(2**64 - 1), str(now), "nonsense")
     ]
-    strays: list[Any] = [{}, {"traceId": "00"}, 5, None, {**ids, "attributes": 5}]
-    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": records + strays}]}]}
-    assert server.send(orjson.dumps(body), path="/v1/logs", json=True).status == 200
+    wrong: list[Any] = [5, None, {**ids, "attributes": 5}, {**ids, "spanId": "zz"}]
+    of_no_span: list[Any] = [{}, {"traceId": "ab" * 16}, {**ids, "spanId": "0" * 16}]
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": records + wrong + of_no_span}]}]}
+    answer = server.send(orjson.dumps(body), path="/v1/logs", json=True)
+    assert (answer.status, answer.rejected) == (200, len(wrong) + 1)
+    assert answer.message
     assert server.send(document(span(trace)), json=True).status == 200
     server.settle()
 

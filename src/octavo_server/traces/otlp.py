@@ -26,6 +26,7 @@ _MAX_DEPTH = 40
 _EARLIEST_NS = 86_400 * 10**9
 _LATEST_NS = 3_786_912_000 * 10**9  # the year 2090: times and retention fit the store's 32-bit seconds
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_NO_IDS = (b"", _NO_TRACE, _NO_SPAN)
 _TOO_DEEP = f"(nested deeper than {_MAX_DEPTH} levels)"
 
 
@@ -106,9 +107,17 @@ def count_spans(body: bytes, *, json: bool) -> Receipt:
 
 
 def count_logs(body: bytes, *, json: bool) -> Receipt:
-    """What of an export request of logs is kept: the records that belong to a span. Raises MalformedOtlp."""
-    kept = sum(1 for _ in read_logs(body, json=json))
-    return Receipt(kept, 0, "")
+    """What of an export request of logs is kept: the records that belong to a span. Those of none are left out, which
+    is no refusal. Raises MalformedOtlp."""
+    kept = rejected = 0
+    reason = ""
+    for one in _logs(body, json):
+        if isinstance(one, Refused):
+            rejected += 1
+            reason = reason or one.reason
+        else:
+            kept += 1
+    return Receipt(kept, rejected, reason)
 
 
 def count_metrics(body: bytes, *, json: bool) -> Receipt:
@@ -127,6 +136,10 @@ def read_spans(body: bytes, *, json: bool) -> Iterator[RawSpan | Refused]:
 
 def read_logs(body: bytes, *, json: bool) -> Iterator[RawLog]:
     """The log records of an export request that belong to a span. Raises MalformedOtlp."""
+    return (one for one in _logs(body, json) if not isinstance(one, Refused))
+
+
+def _logs(body: bytes, json: bool) -> Iterator[RawLog | Refused]:
     return _read_json_logs(body) if json else _read_protobuf_logs(body)
 
 
@@ -215,11 +228,14 @@ def _read_protobuf_span(span: Any, sender: Sender) -> RawSpan | Refused:
     )
 
 
-def _read_protobuf_logs(body: bytes) -> Iterator[RawLog]:
+def _read_protobuf_logs(body: bytes) -> Iterator[RawLog | Refused]:
     for of_resource in _parse_protobuf(ExportLogsServiceRequest, body).resource_logs:
         for of_scope in of_resource.scope_logs:
             for record in of_scope.log_records:
-                if _wrong_id(record.trace_id, record.span_id):
+                if record.trace_id in _NO_IDS or record.span_id in _NO_IDS:
+                    continue
+                if wrong := _wrong_id(record.trace_id, record.span_id):
+                    yield Refused(wrong)
                     continue
                 attributes = _attributes(record.attributes)
                 yield _log(
@@ -369,7 +385,7 @@ def _read_json_span(span: Any, sender: Sender) -> RawSpan | Refused:
         return Refused(f"a span cannot be read: {error}")
 
 
-def _read_json_logs(body: bytes) -> Iterator[RawLog]:
+def _read_json_logs(body: bytes) -> Iterator[RawLog | Refused]:
     for of_resource in _list(_json_body(body), "resourceLogs", "resource_logs"):
         for of_scope in _list(of_resource, "scopeLogs", "scope_logs"):
             for record in _list(of_scope, "logRecords", "log_records"):
@@ -377,11 +393,18 @@ def _read_json_logs(body: bytes) -> Iterator[RawLog]:
                     yield log
 
 
-def _json_log(record: Any) -> RawLog | None:
+def _json_log(record: Any) -> RawLog | Refused | None:
+    if not isinstance(record, dict):
+        return Refused("a log record is no JSON object")
     try:
-        trace_id, span_id = _hex(_get(record, "traceId", "trace_id")), _hex(_get(record, "spanId", "span_id"))
-        if _wrong_id(trace_id, span_id):
+        told = _get(record, "traceId", "trace_id"), _get(record, "spanId", "span_id")
+        if not all(told):
             return None
+        trace_id, span_id = map(_hex, told)
+        if trace_id == _NO_TRACE or span_id == _NO_SPAN:
+            return None
+        if wrong := _wrong_id(trace_id, span_id):
+            return Refused(wrong)
         time_ns = _int(_get(record, "timeUnixNano", "time_unix_nano"))
         return _log(
             trace_id.hex(),
@@ -391,8 +414,8 @@ def _json_log(record: Any) -> RawLog | None:
             _json_attributes(record.get("attributes")),
             _json_value(record.get("body"), 0),
         )
-    except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
-        return None
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        return Refused(f"a log record cannot be read: {error}")
 
 
 def _log(trace_id: str, span_id: str, name: str, time_ns: int, attributes: dict[str, JSON], body: JSON) -> RawLog:

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
+from google.protobuf.message import Message  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -119,23 +121,25 @@ def _media(content_type: str) -> str:
 
 
 def _traces_answer(receipt: Receipt, is_json: bool) -> bytes:
-    if not receipt.rejected:
-        return b"{}" if is_json else b""
-    if is_json:
-        partial = {"rejectedSpans": str(receipt.rejected), "errorMessage": receipt.reason}
-        return orjson.dumps({"partialSuccess": partial})
-    answer = ExportTraceServiceResponse()
-    answer.partial_success.rejected_spans = receipt.rejected
-    answer.partial_success.error_message = receipt.reason
-    return bytes(answer.SerializeToString())
+    return _partial(ExportTraceServiceResponse(), "rejected_spans", receipt, is_json)
 
 
 def _logs_answer(receipt: Receipt, is_json: bool) -> bytes:
-    return b"{}" if is_json else bytes(ExportLogsServiceResponse().SerializeToString())
+    return _partial(ExportLogsServiceResponse(), "rejected_log_records", receipt, is_json)
 
 
 def _metrics_answer(receipt: Receipt, is_json: bool) -> bytes:
-    return b"{}" if is_json else bytes(ExportMetricsServiceResponse().SerializeToString())
+    return _partial(ExportMetricsServiceResponse(), "rejected_data_points", receipt, is_json)
+
+
+def _partial(answer: Message, field: str, receipt: Receipt, is_json: bool) -> bytes:
+    if receipt.rejected:
+        partial = answer.partial_success
+        setattr(partial, field, receipt.rejected)
+        partial.error_message = receipt.reason
+    if is_json:
+        return bytes(MessageToJson(answer, indent=None), "utf-8")
+    return bytes(answer.SerializeToString())
 
 
 def _status(code: int, message: str) -> bytes:
