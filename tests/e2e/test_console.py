@@ -129,12 +129,12 @@ def _log_in(page: Page, project: str = "shop") -> None:
     expect(page.get_by_role("button", name="Project Shop")).to_be_visible()
 
 
-def _call(stack: Stack, secret: str, text: str) -> str:
+def _call(stack: Stack, secret: str, text: str, **parameters: Any) -> str:
     """A call through the gateway as an application makes it; returns its trace's id."""
     answer = httpx.post(
         f"{stack.url}/v1/chat/completions",
         headers={"authorization": f"Bearer {secret}"},
-        json={"model": MODEL, "messages": [{"role": "user", "content": text}]},
+        json={"model": MODEL, "messages": [{"role": "user", "content": text}], **parameters},
         timeout=30.0,
     )
     return answer.headers["x-octavo-trace-id"]
@@ -221,3 +221,17 @@ def test_the_playground_streams_an_answer_and_leads_to_its_trace(page: Page, sec
     expect(lane).to_contain_text("12 in 5 out")
     lane.get_by_role("link", name="Open trace").click()
     expect(page).to_have_url(re.compile("/traces/[0-9a-f]{32}"))
+
+
+def test_a_call_is_opened_in_the_playground_as_it_was_made_and_run_again(page: Page, stack: Stack, secret: str) -> None:
+    made = _call(stack, secret, "Say it again", temperature=0.2, max_tokens=99, seed=7)
+    _log_in(page)
+    page.goto(page.url.replace("/?", f"/traces/{made}?"))
+    page.get_by_role("link", name="Open in playground").first.click()
+    expect(page.get_by_label("Message 1 (user)")).to_have_value("Say it again")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(MODEL)
+    expect(page.get_by_label("Temperature")).to_have_value("0.2")
+    expect(page.get_by_label("Max tokens")).to_have_value("99")
+    expect(page.get_by_label("Other parameters")).to_have_value('{"seed":7}')
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("region", name=f"Answer of {MODEL}").locator("strong")).to_have_text("Say it again")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -30,6 +33,11 @@ class Sender:
     def __init__(self, url: str, secret: str) -> None:
         self._http = httpx.Client(base_url=url, headers={"authorization": f"Bearer {secret}"}, timeout=30.0)
         self._start_ns = time.time_ns() - 1_800_000 * MS
+
+    @property
+    def now_ms(self) -> float:
+        """What is now, as `span` takes it."""
+        return (time.time_ns() - self._start_ns) / MS
 
     def send(self, *spans: dict[str, Any]) -> None:
         for first in range(0, len(spans), 1000):
@@ -73,7 +81,7 @@ class Sender:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("observing") / "data")
+    stack = Stack(tmp_path_factory.mktemp("observing") / "data", OCTAVO_ALERTS_EVERY_S="1")
     stack.start()
     yield stack
     stack.stop()
@@ -81,7 +89,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def filled(stack: Stack) -> Stack:
-    """A project `Shop` with a failing agent, a conversation of two turns, a slow model and a trace of 5,000 spans."""
+    """A project `Shop` with an agent that fails once and once does not, a conversation of two turns, a slow model and a
+    trace of 5,000 spans."""
     admin = Admin(stack.url)
     sender = Sender(stack.url, admin.new_project("Shop", "http://127.0.0.1:9/v1"))
     llm: dict[str, Any] = {"gen_ai__operation__name": "chat", "gen_ai__provider__name": "openai"}
@@ -89,6 +98,8 @@ def filled(stack: Stack) -> Stack:
         sender.span(1, 1, "answer ticket", 0, 900, error="no answer"),
         sender.span(1, 2, "retrieve", 10, 100, below=1, openinference__span__kind="RETRIEVER"),
         sender.span(1, 3, "lookup order", 120, 700, below=1, error="orders_db: connection to 10.0.3.7 refused"),
+        sender.span(4, 1, "answer ticket", 5000, 300),
+        sender.span(4, 3, "lookup order", 5100, 100, below=1),
         *(
             sender.span(
                 trace,
@@ -122,11 +133,48 @@ def filled(stack: Stack) -> Stack:
     ]
     sender.send(*deep)
     deadline = time.monotonic() + 30
-    while admin.call("GET", "/metrics/count")["spans"] < MANY + 8 and time.monotonic() < deadline:
+    while admin.call("GET", "/metrics/count")["spans"] < MANY + 10 and time.monotonic() < deadline:
         time.sleep(0.1)
     sender.close()
     admin.close()
     return stack
+
+
+class _Pager(BaseHTTPRequestHandler):
+    """Takes what alerts tell."""
+
+    told: list[dict[str, Any]] = []  # noqa: RUF012 (one receiver for the whole module)
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def pager() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Pager)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/page"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def sender(stack: Stack, filled: Stack) -> Iterator[Sender]:
+    """Sends to the project `Shop`."""
+    admin = Admin(stack.url, "shop")
+    sender = Sender(
+        stack.url, admin.call("POST", "/api-keys", {"name": "more", "environment": "production"})["secret_key"]
+    )
+    admin.close()
+    yield sender
+    sender.close()
 
 
 @pytest.fixture
@@ -212,3 +260,73 @@ def test_five_thousand_spans_are_walked_by_keyboard(page: Page, filled: Stack) -
     page.keyboard.press("2")
     expect(tree.locator("[aria-selected=true]")).to_be_visible()
     expect(page).to_have_url(re.compile("view=tree"))
+
+
+def test_a_failure_is_followed_to_a_trace_and_compared_with_one_that_worked(page: Page, filled: Stack) -> None:
+    _open(page, filled, "/failures")
+    page.get_by_role("link", name=re.compile("orders_db")).click()
+    expect(page).to_have_url(re.compile("/failures/[0-9a-f]{16}"))
+    expect(page.get_by_role("img", name="How often it happened")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="lookup order")).to_contain_text("100%")
+    page.get_by_role("row").get_by_role("link", name="answer ticket").click()
+    expect(page.get_by_role("treeitem")).to_have_count(3)
+    page.get_by_role("button", name="Compare with another trace").click()
+    page.get_by_role("dialog").get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(f"/traces/{1:032x}/diff/{4:032x}"))
+    lookup = page.get_by_role("row").filter(has_text="lookup order")
+    expect(lookup).to_contain_text("fails on the left only")
+    expect(page.get_by_role("row").filter(has_text="retrieve")).to_contain_text("removed")
+    lookup.get_by_role("button").click()
+    expect(page.get_by_text("connection to 10.0.3.7 refused")).to_be_visible()
+
+
+def test_a_live_tail_shows_what_arrives_and_holds_still_to_be_read(page: Page, filled: Stack, sender: Sender) -> None:
+    _open(page, filled, "/traces?filter=name+~+%22live%22")
+    page.get_by_role("button", name="Live tail").click()
+    expect(page.get_by_text("Waiting for the next trace")).to_be_visible()
+    rows = page.locator("a[role=row]")
+    sender.send(sender.span(50, 1, "live one", sender.now_ms, 20), sender.span(51, 1, "another", sender.now_ms, 20))
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("live one")
+    page.get_by_role("button", name="Pause").click()
+    sender.send(sender.span(52, 1, "live two", sender.now_ms, 20))
+    expect(page.get_by_text("1 trace came since")).to_be_visible()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Resume").click()
+    expect(rows.first).to_contain_text("live two")
+    expect(page).to_have_url(re.compile("live=true"))
+
+
+def test_a_rule_is_made_and_its_incident_seen_and_told(page: Page, filled: Stack, pager: str) -> None:
+    _open(page, filled, "/alerts?tab=channels")
+    page.get_by_role("button", name="New channel").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("on-call")
+    dialog.get_by_label("URL").fill(pager)
+    dialog.get_by_role("button", name="Create channel").click()
+    expect(page.get_by_test_id("channel-secret")).to_contain_text("whsec_")
+    page.get_by_role("button", name="I have copied it").click()
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(page.get_by_text("arrived")).to_be_visible()
+    page.get_by_role("tab", name="Rules").click()
+    page.get_by_role("button", name="New rule").first.click()
+    dialog.get_by_label("Name").fill("Lookups fail")
+    dialog.get_by_role("combobox", name="Measure").click()
+    page.get_by_role("option", name="Errors", exact=True).click()
+    dialog.get_by_label("Filter").fill('name = "lookup order"')
+    dialog.get_by_label("Threshold").fill("0")
+    dialog.get_by_label("Over (minutes)").fill("120")
+    expect(dialog.get_by_text("would fire")).to_be_visible()
+    dialog.get_by_role("combobox", name="Tells").click()
+    page.get_by_role("option", name="on-call").click()
+    dialog.get_by_role("button", name="Create rule").click()
+    expect(page.get_by_role("row").filter(has_text="Lookups fail")).to_contain_text("Errors above 0")
+    page.get_by_role("tab", name="Incidents").click()
+    incident = page.get_by_role("row").filter(has_text="Lookups fail")
+    expect(incident).to_contain_text("1 message delivered", timeout=WAIT_MS)
+    incident.get_by_role("link").click()
+    expect(page.get_by_role("img", name="Errors")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="on-call")).to_contain_text("delivered")
+    assert [one["type"] for one in _Pager.told][-1] == "alert.firing"
+    page.get_by_role("link", name="Traces behind it").click()
+    expect(page.locator("a[role=row]")).to_have_count(1)

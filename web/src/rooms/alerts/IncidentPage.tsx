@@ -15,7 +15,7 @@ import { Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
 import css from "./alerts.module.css";
 import { formatOf, titleOf } from "./measures";
-import { useRules } from "./queries";
+import { EVERY_MS, useRules } from "./queries";
 
 const MINUTE = 60_000;
 const TONES: Record<string, Tone> = { delivered: "good", failed: "bad", pending: "warn" };
@@ -27,6 +27,7 @@ export function IncidentPage() {
   const query = useQuery({
     queryKey: [project, "alert", alertId, "live"],
     queryFn: () => take(api.GET("/api/v1/alerts/{alert_id}", { params: { path: { alert_id: alertId } } })),
+    refetchInterval: EVERY_MS,
   });
   return (
     <div className={page.page}>

@@ -10,7 +10,7 @@ import { duration, integer, plural } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/states";
 import ui from "../../ui/ui.module.css";
 import { formatOf } from "./measures";
-import { useRules } from "./queries";
+import { EVERY_MS, useRules } from "./queries";
 
 export function Incidents({ toRules }: { toRules: () => void }) {
   const { api, project } = useApi();
@@ -21,6 +21,7 @@ export function Incidents({ toRules }: { toRules: () => void }) {
     queryFn: ({ pageParam }) =>
       take(api.GET("/api/v1/alerts", { params: { query: { limit: 50, ...(pageParam && { cursor: pageParam }) } } })),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
+    refetchInterval: EVERY_MS,
   });
   const alerts = query.data?.pages.flatMap((one) => one.data) ?? [];
   return (

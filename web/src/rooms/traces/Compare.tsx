@@ -6,6 +6,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { take, useApi } from "../../api/client";
 import type { TraceSummary } from "../../api/types";
+import { clause } from "../../shell/filter/filter";
 import { StatusDot, Time } from "../../ui/atoms";
 import { duration } from "../../ui/format";
 import { Loaded } from "../../ui/states";
@@ -34,11 +35,12 @@ function Others({ trace }: { trace: TraceSummary }) {
   const { api, project } = useApi();
   const navigate = useNavigate();
   const [id, setId] = useState("");
-  const name = trace.name.replace(/\\/g, "\\\\").replace(/"/g, '\\"');
+  const named = clause("trace_name", "=", trace.name);
+  const begun = `${clause("name", "=", trace.name)} and parent_span_id = ""`;
   const query = useQuery({
     queryKey: [project, "alike", trace.name],
     queryFn: () =>
-      take(api.GET("/api/v1/traces", { params: { query: { filter: `trace_name = "${name}"`, limit: 12 } } })),
+      take(api.GET("/api/v1/traces", { params: { query: { filter: `${named} or (${begun})`, limit: 12 } } })),
   });
   return (
     <div className="stack">

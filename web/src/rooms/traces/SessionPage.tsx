@@ -160,7 +160,7 @@ function Turn({ trace, place, chosen }: { trace: TraceSummary; place: number; ch
             </Pill>
           ))}
         <span className="num soft">{duration(trace.duration_ms)}</span>
-        {trace.total_tokens > 0 && <span className="num muted">{compact(trace.total_tokens)} tok</span>}
+        {trace.total_tokens > 0 && <span className={`num muted ${css.tokens}`}>{compact(trace.total_tokens)} tok</span>}
         {trace.cost_usd !== null && <Money value={trace.cost_usd} short />}
       </header>
       <div className={css.said} data-side="user">

@@ -52,22 +52,22 @@ export const COLUMNS: Column[] = [
     title: "Input",
     width: "minmax(120px, 2fr)",
     wide: true,
-    cell: (trace) => (
-      <span className="truncate soft">
-        {trace.status === "error" && trace.error_message ? (
-          <span className={css.failed}>{trace.error_message}</span>
-        ) : (
-          preview(trace.input_preview, "input")
-        )}
-      </span>
-    ),
+    cell: (trace) => <span className="truncate soft">{preview(trace.input_preview, "input")}</span>,
   },
   {
     id: "output",
     title: "Output",
     width: "minmax(120px, 2fr)",
     wide: true,
-    cell: (trace) => <span className="truncate soft">{preview(trace.output_preview, "output")}</span>,
+    cell: (trace) => (
+      <span className="truncate soft">
+        {trace.status === "error" && trace.error_message ? (
+          <span className={css.failed}>{trace.error_message}</span>
+        ) : (
+          preview(trace.output_preview, "output")
+        )}
+      </span>
+    ),
   },
   {
     id: "model",
