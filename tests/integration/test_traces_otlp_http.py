@@ -11,10 +11,12 @@ from typing import NamedTuple
 import httpx
 import orjson
 import pytest
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from tests.integration.http_server import client_of, log_in, make_key, make_project, running, settings_of
 from tests.unit.traces.spans import protobuf
 
+from octavo_server.http.front import MAX_BODIES_BYTES
 from octavo_server.http.wiring import Server
 
 PROTOBUF = "application/x-protobuf"
@@ -117,6 +119,19 @@ async def test_a_full_spool_says_when_to_come_again(tmp_path: Path) -> None:
 
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_bodies_beyond_the_memory_for_them_are_to_come_again(door: Door) -> None:
+    bodies = door.server.front.bodies
+    bodies.take(MAX_BODIES_BYTES - 10)  # as if others were being sent
+    answer = await door.send(protobuf({}))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert Status.FromString(answer.content).code == 8
+
+    bodies.held -= MAX_BODIES_BYTES - 10
+    assert (await door.send(protobuf({}))).status_code == 200
+    assert (await door.send(bytes(2 << 20))).status_code == 413
+    assert bodies.held == 0
 
 
 async def test_logs_and_metrics_have_a_place(door: Door) -> None:

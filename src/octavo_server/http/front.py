@@ -15,7 +15,7 @@ from collections.abc import Callable
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from octavo_server.core.errors import Invalid, OctavoError
+from octavo_server.core.errors import Invalid, OctavoError, RateLimited
 from octavo_server.core.ids import new_request_id
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
@@ -27,6 +27,8 @@ log = logging.getLogger("octavo.http")
 MAX_HEADER_BYTES = 32 << 10
 BODY_PAUSE_S = 20.0
 """How long a client may pause while sending its body."""
+MAX_BODIES_BYTES = 256 << 20
+"""How much of all bodies together may be in memory; who sends more meanwhile is asked to come again."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -60,6 +62,7 @@ class Front:
         self._max_body = max_body
         self._max_otlp_body = max_otlp_body
         self._clock = clock
+        self.bodies = Bodies(MAX_BODIES_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -78,12 +81,13 @@ class Front:
         rule = self._gate.find(scope["method"], scope["path"])
         is_otlp = scope["path"] in OTLP_PATHS
         kind = headers.get("content-type", "")
+        body = _Body(receive, headers, self._max_otlp_body if is_otlp else self._max_body, self.bodies)
         try:
             _check_head(scope)
             principal = await self._gate.admit(rule, scope, headers, request_id)
             scope["state"] = {**scope.get("state", {}), "request_id": request_id, "principal": principal}
-            limit = self._max_otlp_body if is_otlp else self._max_body
-            await self._api(scope, _Body(receive, headers, limit).receive, answer.send)
+            body.check_length()
+            await self._api(scope, body.receive, answer.send)
         except OctavoError as error:
             refused = (
                 otlp_refusal(error.status, error.message, kind, error.retry_after_s)
@@ -107,6 +111,7 @@ class Front:
             )
             await answer.finish(scope, receive, refused)
         finally:
+            body.release()
             route = rule.path if rule else "(none)"
             self._metrics.request(scope["method"][:16], route, answer.status, self._clock() - started)
 
@@ -137,17 +142,41 @@ class _Answer:
             await response(scope, receive, self.send)
 
 
-class _Body:
-    """The request's body, refused when it is too long or comes too slowly."""
+class Bodies:
+    """The room that the bodies of all requests share."""
 
-    def __init__(self, receive: Receive, headers: dict[str, str], limit: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Raises RateLimited when there is no room for so much more."""
+        if self.held + size > self._max_bytes:
+            raise RateLimited("More is sent at once than this server holds in memory: send it again a little later.")
+        self.held += size
+
+
+class _Body:
+    """The request's body, refused when it is too long, comes too slowly, or when there are too many of them."""
+
+    def __init__(self, receive: Receive, headers: dict[str, str], limit: int, bodies: Bodies) -> None:
         self._receive = receive
+        self._length = headers.get("content-length", "")
         self._limit = limit
+        self._bodies = bodies
         self._size = 0
+        self._held = 0
         self._complete = False
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
+
+    def check_length(self) -> None:
+        """Raises HTTPException when the client says that more will come than may."""
+        if self._length.isdecimal() and int(self._length) > self._limit:
             raise self._too_large()
+
+    def release(self) -> None:
+        """Gives the room back that the body took."""
+        self._bodies.held -= self._held
+        self._held = 0
 
     async def receive(self) -> Message:
         if self._complete:
@@ -159,10 +188,13 @@ class _Body:
         if message["type"] != "http.request":
             self._complete = True
             return message
-        self._size += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self._size += size
         self._complete = not message.get("more_body", False)
         if self._size > self._limit:
             raise self._too_large()
+        self._bodies.take(size)
+        self._held += size
         return message
 
     def _too_large(self) -> HTTPException:

@@ -7,7 +7,7 @@ import io
 import zlib
 
 import msgspec
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from octavo_server.core.errors import TooLarge
 from octavo_server.stores.spool import Spool
@@ -19,6 +19,8 @@ _METRICS_KIND = "otlp.metrics"
 _COUNT = {SPANS_KIND: count_spans, LOGS_KIND: count_logs, _METRICS_KIND: count_metrics}
 _IN_THREAD_BYTES = 64 << 10
 """From here on a body is looked at in a thread, for the event loop serves the gateway too."""
+_AT_ONCE = 2
+"""How many bodies are unpacked and looked at together: each may take many times its size."""
 
 
 class Receiving:
@@ -28,6 +30,7 @@ class Receiving:
     def __init__(self, spool: Spool, *, max_bytes: int) -> None:
         self._spool = spool
         self._max_bytes = max_bytes
+        self._looking = CapacityLimiter(_AT_ONCE)
         self._encode = msgspec.json.Encoder().encode
 
     async def take_spans(self, body: bytes, origin: Origin, *, encoding: str) -> Receipt:
@@ -44,7 +47,7 @@ class Receiving:
 
     async def _take(self, kind: str, body: bytes, origin: Origin, encoding: str) -> Receipt:
         if len(body) > _IN_THREAD_BYTES or encoding:
-            plain, receipt = await to_thread.run_sync(self._look, kind, body, origin, encoding)
+            plain, receipt = await to_thread.run_sync(self._look, kind, body, origin, encoding, limiter=self._looking)
         else:
             plain, receipt = self._look(kind, body, origin, encoding)
         if receipt.accepted:
