@@ -62,6 +62,11 @@ class Delivery:
                 outcome = self._refused(f"the score {score.get('name')!r}", answer)
         return outcome
 
+    def close(self) -> None:
+        """Closes the connections."""
+        if self._http is not None and self._pid == os.getpid():
+            self._http.close()
+
     def _post(self, path: str, **body: Any) -> httpx2.Response | Later:
         import httpx2
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _LONGEST_PAUSE_S = 30.0
 _PAUSE_WHEN_AWAITED_S = 0.2
+_ENDING_S = 1.0
 
 
 class Sent(Enum):
@@ -104,12 +105,14 @@ class Outbox(Generic[T]):
             return self._done >= upto and self.refused == refused
 
     def close(self) -> None:
-        """Ends the thread; what is still here is dropped."""
+        """Ends the thread, waiting a moment for what it is sending; what is still here is dropped."""
         with self._changed:
             self.closed = True
             self.dropped += len(self._queue)
             self._queue.clear()
             self._changed.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
         changed = self._changed  # a fork makes another one

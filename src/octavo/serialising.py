@@ -27,14 +27,13 @@ _SHOWN_BYTES = 3000
 def text_of(value: Any, most: int = MOST_CHARACTERS) -> str:
     """A text as it is, anything else as JSON; cut, saying so, where it is longer than `most` characters."""
     if isinstance(value, str):
-        return _cut(str(value), most)
+        return _sendable(_cut(str(value), most))
     plain = plain_of(value, most)
     try:
         text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError) as error:
         text = json.dumps(f"<not serialisable: {error}>")
-    # A lone surrogate is a text in Python and in no encoding.
-    text = text.encode("utf-8", "replace").decode()
+    text = _sendable(text)
     return text if len(text) <= 2 * most else json.dumps(_cut(text, most), ensure_ascii=False)
 
 
@@ -108,6 +107,11 @@ class _Plain:
 
 def _key(key: Any) -> str:
     return str(key.value if isinstance(key, Enum) else key)[:_LONGEST_REPR]
+
+
+def _sendable(text: str) -> str:
+    """A lone surrogate is a text in Python and in no encoding."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _cut(text: str, most: int) -> str:

@@ -23,7 +23,7 @@ from octavo.serialising import MOST_CHARACTERS, plain_of, text_of
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-    from octavo.delivery import Score
+    from octavo.delivery import Delivery, Score
     from octavo.outbox import Outbox
 
 Mask = Callable[[Any], Any]
@@ -67,6 +67,7 @@ class _Running:
     tracer: Tracer
     spans: Outbox[ReadableSpan] | None = None
     scores: Outbox[Score] | None = None
+    delivery: Delivery | None = None
 
     def flush(self, timeout_s: float, *, patient: bool) -> bool:
         """Spans first, so that scores find them."""
@@ -84,6 +85,8 @@ class _Running:
         for outbox in (self.spans, self.scores):
             if outbox is not None:
                 outbox.close()
+        if self.delivery is not None:
+            self.delivery.close()
 
 
 class Tracing:
@@ -143,6 +146,7 @@ class Tracing:
 
         spans: Outbox[ReadableSpan] | None = None
         scores: Outbox[Score] | None = None
+        delivery: Delivery | None = None
         provider: Any = settings.tracer_provider or trace.get_tracer_provider()
         if settings.config.api_key:
             delivery = Delivery(settings.config)
@@ -160,7 +164,7 @@ class Tracing:
         # Without a key, spans go to whatever else the application sends spans to.
         if hasattr(provider, "add_span_processor"):
             provider.add_span_processor(OctavoSpanProcessor(spans, settings))
-        return _Running(settings, provider.get_tracer("octavo", settings.config.version), spans, scores)
+        return _Running(settings, provider.get_tracer("octavo", settings.config.version), spans, scores, delivery)
 
     def _settings(self) -> Settings:
         told = self._options
