@@ -20,7 +20,7 @@ from octavo_server.core.ids import new_request_id
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
 from octavo_server.http.metrics import Metrics
-from octavo_server.traces.routes import OTLP_PATHS, otlp_refusal
+from octavo_server.traces.routes import OTLP_PATHS, langfuse_refusal, otlp_refusal
 
 log = logging.getLogger("octavo.http")
 
@@ -89,31 +89,27 @@ class Front:
             body.check_length()
             await self._api(scope, body.receive, answer.send)
         except OctavoError as error:
-            refused = (
-                otlp_refusal(error.status, error.message, kind, error.retry_after_s)
-                if is_otlp
-                else octavo_problem(error, request_id)
-            )
-            await answer.finish(scope, receive, refused)
+            refused = _refusal(scope, kind, error.status, error.message, error.retry_after_s)
+            await answer.finish(scope, receive, refused or octavo_problem(error, request_id))
         except HTTPException as error:
-            refused = (
-                otlp_refusal(error.status_code, error.detail, kind)
-                if is_otlp
-                else status_problem(error.status_code, error.detail, request_id)
-            )
-            await answer.finish(scope, receive, refused)
+            refused = _refusal(scope, kind, error.status_code, error.detail)
+            await answer.finish(scope, receive, refused or status_problem(error.status_code, error.detail, request_id))
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            refused = (
-                otlp_refusal(500, f"Something went wrong here; the server's log has {request_id}.", kind)
-                if is_otlp
-                else internal_problem(request_id)
-            )
-            await answer.finish(scope, receive, refused)
+            refused = _refusal(scope, kind, 500, f"Something went wrong here; the server's log has {request_id}.")
+            await answer.finish(scope, receive, refused or internal_problem(request_id))
         finally:
             body.release()
             route = rule.path if rule else "(none)"
             self._metrics.request(scope["method"][:16], route, answer.status, self._clock() - started)
+
+
+def _refusal(scope: Scope, kind: str, status: int, message: str, retry_after_s: float | None = None) -> ASGIApp | None:
+    """A refusal in the words of the protocol that the path is of; None where that is Octavo's own."""
+    path: str = scope["path"]
+    if path in OTLP_PATHS:
+        return otlp_refusal(status, message, kind, retry_after_s)
+    return langfuse_refusal(status, message, retry_after_s) if path.startswith("/api/public/") else None
 
 
 class _Answer:

@@ -59,6 +59,7 @@ from octavo_server.traces.routes import (
     build_alerts_router,
     build_insight_router,
     build_langfuse_media_router,
+    build_langfuse_missing_router,
     build_langfuse_router,
     build_media_router,
     build_otlp_router,
@@ -276,6 +277,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_langfuse_router(rooms.langfuse),
         build_langfuse_media_router(rooms.media, public_url=settings.public_url),
         build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
+        build_langfuse_missing_router(),
     ]
     return build_app(api, root, version=version("octavo"))
 

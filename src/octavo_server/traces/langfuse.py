@@ -80,7 +80,15 @@ _COLUMNS = {
     "parentObservationId": "parent_span_id",
 }
 _SECONDS = {"latency": "latency_ms", "timeToFirstToken": "ttft_ms"}
-_WORDS = {"=": "=", ">": ">", "<": "<", ">=": ">=", "<=": "<=", "<>": "!=", "contains": "~", "does not contain": "!~"}
+_OF_TRACES = {"id": "trace_id", "name": "trace_name"}
+_WORDS = {
+    **{word: word for word in ("=", ">", "<", ">=", "<=", "matches")},
+    "<>": "!=",
+    "contains": "~",
+    "does not contain": "!~",
+    "starts with": "starts_with",
+    "ends with": "ends_with",
+}
 
 
 def observation_of(row: Mapping[str, Any], groups: Sequence[str], expanded: Sequence[str] = ()) -> dict[str, Any]:
@@ -223,8 +231,9 @@ def kind_of(type_name: str) -> str:
     return _KINDS[type_name]
 
 
-def filter_of(text: str) -> tuple[str, datetime | None, datetime | None]:
+def filter_of(text: str, *, of_traces: bool = False) -> tuple[str, datetime | None, datetime | None]:
     """Langfuse's JSON filter as one of the filter language, and the times in it. Raises Invalid."""
+    columns = _COLUMNS | _OF_TRACES if of_traces else _COLUMNS
     try:
         conditions = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -243,21 +252,24 @@ def filter_of(text: str) -> tuple[str, datetime | None, datetime | None]:
             else:
                 end = at
         else:
-            parts.append(_condition(one))
+            parts.append(_condition(one, columns))
     return " and ".join(parts), start, end
 
 
-def _condition(one: Mapping[str, Any]) -> str:
+def _condition(one: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     column, operator, value = str(one.get("column", "")), str(one.get("operator", "")), one.get("value")
     key = one.get("key")
     if column == "metadata" and isinstance(key, str):
         field = f"metadata.{key}"
     elif column in _SECONDS and isinstance(value, int | float):
         field, value = _SECONDS[column], value * 1e3
-    elif column in _COLUMNS:
-        field = _COLUMNS[column]
+    elif column == "isRootObservation":
+        return f"parent_span_id {'=' if (value is True) == (operator == '=') else '!='} ''"
+    elif column in columns:
+        field = columns[column]
     else:
-        raise Invalid(f"`filter` has the column {column[:40]!r}; there are {', '.join(_COLUMNS)}.", param="filter")
+        there = ", ".join((*columns, *_SECONDS, "isRootObservation", "metadata with `key`"))
+        raise Invalid(f"`filter` has the column {column[:40]!r}; there are {there}.", param="filter")
     values = value if isinstance(value, list) else [value]
     if field == "kind":
         values = [kind_of(str(one)) for one in values]

@@ -2,7 +2,11 @@
 
 from octavo_server.traces.routes.alerts import build_alerts_router
 from octavo_server.traces.routes.insight import build_insight_router
-from octavo_server.traces.routes.langfuse import build_langfuse_router
+from octavo_server.traces.routes.langfuse import (
+    build_langfuse_missing_router,
+    build_langfuse_router,
+    langfuse_refusal,
+)
 from octavo_server.traces.routes.media import build_langfuse_media_router, build_media_router
 from octavo_server.traces.routes.otlp import OTLP_PATHS, build_otlp_router, otlp_refusal
 from octavo_server.traces.routes.reading import build_router
@@ -14,11 +18,13 @@ __all__ = [
     "build_alerts_router",
     "build_insight_router",
     "build_langfuse_media_router",
+    "build_langfuse_missing_router",
     "build_langfuse_router",
     "build_media_router",
     "build_otlp_router",
     "build_router",
     "build_scores_router",
     "build_views_router",
+    "langfuse_refusal",
     "otlp_refusal",
 ]

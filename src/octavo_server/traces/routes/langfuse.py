@@ -36,6 +36,13 @@ _Page = Annotated[int, Query(ge=1, le=100_000)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
+def langfuse_refusal(status: int, message: str, retry_after_s: float | None = None) -> Response:
+    """A refusal as Langfuse tells it: a conflict is 400, since its clients try 409 again."""
+    status = 400 if status in (409, 422) else status
+    headers = {"retry-after": f"{math.ceil(retry_after_s or 2)}"} if status in (429, 503) else {}
+    return JSONResponse({"message": message, "error": _ERRORS.get(status, "InternalServerError")}, status, headers)
+
+
 class LangfuseRoute(APIRoute):
     """Tells errors as Langfuse does."""
 
@@ -46,14 +53,11 @@ class LangfuseRoute(APIRoute):
             try:
                 return await handle(request)
             except OctavoError as error:
-                status = 400 if error.status in (409, 422) else error.status
-                body = {"message": error.message, "error": _ERRORS.get(status, "InternalServerError")}
-                headers = {"retry-after": "2"} if status in (429, 503) else {}
-                return JSONResponse(body, status, headers)
+                return langfuse_refusal(error.status, error.message, error.retry_after_s)
             except RequestValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"])
-                return JSONResponse({"message": f"{where}: {first['msg']}", "error": _ERRORS[400]}, 400)
+                return langfuse_refusal(400, f"{where}: {first['msg']}")
 
         return told
 
@@ -65,6 +69,21 @@ def build_langfuse_router(api: LangfuseApi) -> APIRouter:
     _scores(router, api)
     _configs_and_comments(router, api)
     _older(router, api)
+    return router
+
+
+def build_langfuse_missing_router() -> APIRouter:
+    """Answers what no other route of Langfuse's API takes; the last of the routers."""
+    router = APIRouter(prefix="/api/public", tags=["langfuse"], include_in_schema=False, route_class=LangfuseRoute)
+
+    @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], **allows(Permission.ANY))
+    async def langfuse_missing(request: Request) -> Response:
+        """Says that Octavo has no such route."""
+        raise NotFound(
+            f"Octavo does not serve {request.method} {request.url.path[:200]} of Langfuse's API; "
+            "docs/guides/langfuse.md tells what it serves."
+        )
+
     return router
 
 
@@ -96,6 +115,7 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
             }
         )
 
+    @router.get("/metrics", name="langfuse_older_metrics", **allows(Permission.TRACES_READ))
     @router.get("/v2/metrics", **allows(Permission.TRACES_READ))
     async def langfuse_metrics(caller: Caller, query: Annotated[str, Query(max_length=20_000)]) -> Response:
         """Measures of observations or scores by dimension and time."""
@@ -214,6 +234,11 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
             lambda: api.scores.comment(caller, trace_id=trace_id, span_id=span_id, text=content)
         )
         return _json({"id": said.id})
+
+    @router.get("/comments/{comment_id}", **allows(Permission.TRACES_READ))
+    def langfuse_comment(caller: Caller, comment_id: str) -> Response:
+        """One comment."""
+        return _json(_comment(api.scores.read_comment(caller.project, comment_id)))
 
     @router.get("/comments", **allows(Permission.TRACES_READ))
     def langfuse_comments(
@@ -352,7 +377,7 @@ _SAME = {
 def _search(params: Any, filter: str, *, trace: bool = False) -> Search:
     """What a list is about. A JSON `filter` replaces the other parameters."""
     if filter:
-        condition, start, end = langfuse.filter_of(filter)
+        condition, start, end = langfuse.filter_of(filter, of_traces=trace)
         return Search(filter=condition, start=start, end=end)
     parts = [
         langfuse.condition("trace_name" if trace and theirs == "name" else ours, "=", value)

@@ -215,6 +215,11 @@ class Scores:
             found = feedback.list_comments(sql, project_id, trace_id)
         return [one for one in found if not span_id or one.span_id == span_id]
 
+    def read_comment(self, project_id: str, comment_id: str) -> Comment:
+        """Raises NotFound."""
+        with self._control.read() as sql:
+            return feedback.get_comment(sql, project_id, comment_id)
+
     def comment(self, by: Principal, *, trace_id: str, span_id: str, text: str) -> Comment:
         """Says something about a trace or a span. Raises Invalid."""
         if not text.strip() or len(text) > _LONGEST_COMMENT:
