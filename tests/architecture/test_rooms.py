@@ -28,6 +28,7 @@ OWN_NOUNS: dict[str, set[str]] = {
         "filter",
         "gateway_calls",
         "mapping",
+        "masking",
         "media",
         "messages",
         "otlp",

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import httpx
 import orjson
 import pytest
+from fastapi import FastAPI
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from tests.integration.http_server import client_of, log_in, make_key, make_project, running, settings_of
 from tests.unit.traces.spans import protobuf
 
+from octavo_server.http import errors
 from octavo_server.http.front import MAX_BODIES_BYTES
 from octavo_server.http.wiring import Server
 
@@ -132,6 +134,22 @@ async def test_bodies_beyond_the_memory_for_them_are_to_come_again(door: Door) -
     assert (await door.send(protobuf({}))).status_code == 200
     assert (await door.send(bytes(2 << 20))).status_code == 413
     assert bodies.held == 0
+
+
+async def test_a_defect_of_ours_loses_no_batch_of_an_exporter() -> None:
+    app = FastAPI()
+    errors.install(app)
+
+    @app.post("/v1/traces")
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://octavo.test") as client:
+        answer = await client.post("/v1/traces", headers={"content-type": PROTOBUF})
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert Status.FromString(answer.content).code == 14
 
 
 async def test_logs_and_metrics_have_a_place(door: Door) -> None:

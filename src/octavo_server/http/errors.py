@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from octavo_server.core.errors import OctavoError
+from octavo_server.traces.routes import OTLP_PATHS, otlp_refusal
 
 PROBLEM_JSON = "application/problem+json"
 
+_DEFECT = "Something went wrong here; the server's log has the details."
 _CODES = {
     400: "invalid_request",
     404: "not_found",
@@ -137,6 +139,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
         # Starlette raises the error again after this answer; `http/front.py` logs it there.
+        if request.url.path in OTLP_PATHS:
+            return otlp_refusal(500, _DEFECT, request.headers.get("content-type", ""))
         return internal_problem(_request_id(request))
 
 

@@ -5,7 +5,6 @@ Answers follow the protocol, since exporters retry only 429, 502, 503 and 504 an
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -22,8 +21,6 @@ from octavo_server.edge.access import Caller, Permission, Principal, allows
 from octavo_server.traces.model import Origin
 from octavo_server.traces.otlp import Receipt
 from octavo_server.traces.service.receiving import Receiving
-
-log = logging.getLogger("octavo.traces")
 
 OTLP_PATHS = frozenset(
     f"{prefix}/v1/{signal}" for prefix in ("", "/api/public/otel") for signal in ("traces", "logs", "metrics")
@@ -97,9 +94,6 @@ async def _take(request: Request, caller: Principal, take: _Take, answer: _Answe
         return otlp_refusal(error.status, error.message, told, error.retry_after_s)
     except HTTPException as error:  # of the body: too long, or too slow to come
         return otlp_refusal(error.status_code, error.detail, told)
-    except Exception:
-        log.exception("a body cannot be taken")
-        return otlp_refusal(500, "Something went wrong here; the server's log has the details.", told)
     return Response(answer(receipt, is_json), media_type=_JSON if is_json else _PROTOBUF)
 
 
