@@ -64,13 +64,16 @@ def calls(said: Any, langfuse: Langfuse, admin: Admin) -> Any:
     found = {}
     for name, trace_id in said["traces"].items():
 
+        def sent(trace_id: str = trace_id, name: str = name) -> Any:
+            groups = "basic,io,usage,model,metadata,metrics,trace_context"
+            return langfuse.api.observations.get_many(trace_id=trace_id, name=name, fields=groups).data
+
         def joined(trace_id: str = trace_id) -> Any:
             return admin.call("GET", f"/traces/{trace_id}")
 
+        soon(sent)
         trace = soon(joined, lambda one: any(span["source"] == "gateway" for span in one["spans"]))
-        (one,) = langfuse.api.observations.get_many(
-            trace_id=trace_id, name=name, fields="basic,io,usage,model,metadata,metrics,trace_context"
-        ).data
+        (one,) = sent()
         found[name] = (one, trace)
     return found
 
