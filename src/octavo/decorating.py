@@ -58,7 +58,7 @@ def observe(
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
             given = arguments.of(args, kwargs) if arguments else None
             called = name or str(getattr(function, "__name__", "call"))
-            return Span(called, kind=kind, input=given)
+            return Span(called, kind=kind, said={"input": given})
 
         if inspect.isasyncgenfunction(function):
 

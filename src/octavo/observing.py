@@ -10,7 +10,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -71,6 +71,23 @@ _DETAILS = {
 }
 
 
+class Said(TypedDict, total=False):
+    """What can be said of a step."""
+
+    input: Any
+    output: Any
+    metadata: Mapping[str, Any] | None
+    model: str | None
+    provider: str | None
+    parameters: Mapping[str, Any] | None
+    usage: Any
+    cost: float | None
+    documents: Iterable[Any] | None
+    tools: Any
+    prompt: str | Sequence[Any] | None
+    error: BaseException | str | None
+
+
 class Span:
     """A step of the application while it runs. Its methods never raise; after the end they do nothing."""
 
@@ -79,16 +96,13 @@ class Span:
         name: str,
         *,
         kind: Kind = "span",
-        input: Any = None,
-        context: otel.Context | None = None,
         otel_kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, Any] | None = None,
-        **said: Any,
+        said: Said | None = None,
     ) -> None:
         self._name, self.kind = name, kind
-        self._context = context
         self._otel_kind = otel_kind
-        self._given: dict[str, Any] = {"input": input, **said}
+        self._given: Said = said or {}
         self._attributes = attributes or {}
         self._span: trace.Span = trace.INVALID_SPAN
         self._started_ns = 0
@@ -113,14 +127,18 @@ class Span:
         self._started_ns = time.time_ns()
         self._span = running.tracer.start_span(
             str(self._name),
-            self._context,
+            None,
             self._otel_kind,
             {**attributes, **self._attributes},
             start_time=self._started_ns,
         )
-        self._metadata = dict(shared_attributes(self._context))
-        self.update(**{name: value for name, value in self._given.items() if value is not None})
+        self._metadata = shared_attributes().get("metadata", "{}")
+        self.update(**self._given)
         self._given = {}
+
+    def __bool__(self) -> bool:
+        """Whether it is one at all: not where tracing is off."""
+        return self._span.get_span_context().is_valid
 
     @property
     def trace_id(self) -> str:
@@ -135,16 +153,17 @@ class Span:
     @property
     def context(self) -> otel.Context:
         """OpenTelemetry's context with this span as the current one."""
-        return otel.set_value(_CURRENT, self, trace.set_span_in_context(self._span, self._context))
+        return otel.set_value(_CURRENT, self, trace.set_span_in_context(self._span))
 
-    def update(self, **said: Any) -> Self:
+    def update(self, *, name: str | None = None, **said: Unpack[Said]) -> Self:
         """Says more of the step: `name`, `input`, `output`, `metadata` (added to what is there), `model`, `provider`,
         `parameters`, `usage` (a provider's object, or counts by name: input, output, cache_read, cache_write, reasoning,
         total), `cost` (US dollars), `documents` (texts, or dicts with `content`, `id`, `score`, `metadata`), `tools`,
         `prompt` (its name, or name and version), `error` (a text or an exception)."""
         if self._span.is_recording():
-            for name, value in said.items():
-                self._say(name, value)
+            for what, value in (("name", name), *said.items()):
+                if value is not None:
+                    self._say(what, value)
         return self
 
     @quietly
@@ -159,10 +178,11 @@ class Span:
         if value is not None:
             self._span.set_attribute(name, value)
 
+    @quietly
     def content(self, name: str, value: Any) -> None:
         """Any attribute that holds what people or models said: masked, as text."""
         if self._span.is_recording():
-            self.set(name, quietly(content_of)(value, self._settings))
+            self._span.set_attribute(name, content_of(value, self._settings))
 
     def _say_name(self, name: str) -> None:
         self._span.update_name(str(name))
@@ -174,9 +194,8 @@ class Span:
         self.content("output.value", value)
 
     def _say_metadata(self, value: Any) -> None:
-        known = json.loads(self._metadata.get("metadata", "{}"))
-        self._metadata["metadata"] = merged(known, content_of(value, self._settings))
-        self.set("metadata", self._metadata["metadata"])
+        self._metadata = merged(json.loads(self._metadata), content_of(value, self._settings))
+        self.set("metadata", self._metadata)
 
     def _say_model(self, model: str) -> None:
         self.set("gen_ai.request.model", str(model))
@@ -247,12 +266,13 @@ class Span:
 
         return score(name=name, value=value, trace_id=self.trace_id, span_id=self.span_id, **more)
 
+    @quietly
     def end(self, error: BaseException | None = None) -> None:
         """Ends it, with an error if there is one. A generator that is closed has none."""
         if self._span.is_recording():
             if error is not None and not isinstance(error, GeneratorExit):
                 self._say("error", error)
-            quietly(self._span.end)()
+            self._span.end()
 
     def __enter__(self) -> Self:
         self._start()
@@ -280,17 +300,9 @@ class Span:
         self.__exit__(kind, error, stack)
 
 
-def span(
-    name: str,
-    *,
-    kind: Kind = "span",
-    input: Any = None,
-    model: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    **said: Any,
-) -> Span:
+def span(name: str, *, kind: Kind = "span", **said: Unpack[Said]) -> Span:
     """A step: `with octavo.span("plan", kind="agent") as step:`, or `async with`. What `update` takes can be said here."""
-    return Span(name, kind=kind, input=input, model=model, metadata=metadata, **said)
+    return Span(name, kind=kind, said=said)
 
 
 def current_span() -> Span:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
@@ -28,7 +29,7 @@ try:
 except ImportError as error:
     raise ImportError("octavo.openai needs OpenAI's client: pip install openai") from error
 
-__all__ = ["AsyncOpenAI", "OpenAI"]
+__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _HOSTS = (("api.openai.com", "openai"), (".openai.azure.com", "azure.ai.openai"))
@@ -36,36 +37,55 @@ _BAGGAGE = ("session.id", "user.id")
 _OWN_ADDRESS = frozenset({"provider", "data_residency", "workload_identity", "websocket_base_url"})
 
 
-class OpenAI(openai.OpenAI):
+class _Recorded:
+    def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+        """Every call of a client comes through here."""
+        send: Any = super()
+        call = _begin(self, options)
+        if call is None:
+            return send.request(cast_to, options, stream=stream, stream_cls=stream_cls)
+        with call.current():
+            result = send.request(cast_to, call.options, stream=stream, stream_cls=stream_cls)
+        return call.answered(result)
+
+
+class _RecordedAsync:
+    async def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+        """Every call of a client comes through here."""
+        send: Any = super()
+        call = _begin(self, options)
+        if call is None:
+            return await send.request(cast_to, options, stream=stream, stream_cls=stream_cls)
+        with call.current():
+            result = await send.request(cast_to, call.options, stream=stream, stream_cls=stream_cls)
+        return call.answered(result)
+
+
+class OpenAI(_Recorded, openai.OpenAI):
     """`openai.OpenAI`, recorded. `base_url` is Octavo's gateway and `api_key` OCTAVO_API_KEY, unless given."""
 
     def __init__(self, *, base_url: Any = None, api_key: Any = None, **options: Any) -> None:
         super().__init__(**_addressed(base_url, api_key, options))
 
-    def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
-        """Every call of the client comes through here."""
-        call = _begin(self, options)
-        if call is None:
-            return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
-        with call.current():
-            result = super().request(cast_to, call.options, stream=stream, stream_cls=stream_cls)
-        return call.answered(result)
 
-
-class AsyncOpenAI(openai.AsyncOpenAI):
+class AsyncOpenAI(_RecordedAsync, openai.AsyncOpenAI):
     """`openai.AsyncOpenAI`, recorded. `base_url` is Octavo's gateway and `api_key` OCTAVO_API_KEY, unless given."""
 
     def __init__(self, *, base_url: Any = None, api_key: Any = None, **options: Any) -> None:
         super().__init__(**_addressed(base_url, api_key, options))
 
-    async def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
-        """Every call of the client comes through here."""
-        call = _begin(self, options)
-        if call is None:
-            return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
-        with call.current():
-            result = await super().request(cast_to, call.options, stream=stream, stream_cls=stream_cls)
-        return call.answered(result)
+
+class AzureOpenAI(_Recorded, openai.AzureOpenAI):
+    """`openai.AzureOpenAI`, recorded."""
+
+
+class AsyncAzureOpenAI(_RecordedAsync, openai.AsyncAzureOpenAI):
+    """`openai.AsyncAzureOpenAI`, recorded."""
+
+
+def __getattr__(name: str) -> Any:
+    """Errors and types, so that `import octavo.openai as openai` is enough."""
+    return getattr(openai, name)
 
 
 def _addressed(base_url: Any, api_key: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -93,10 +113,12 @@ class _Call:
             kind=self.kind,
             otel_kind=SpanKind.CLIENT,
             attributes={"gen_ai.operation.name": self.operation, "server.address": host},
-            model=model or None,
-            provider=next((name for end, name in _HOSTS if host.endswith(end)), "openai"),
-            parameters=messages.parameters_of(body),
-            tools=body.get("tools"),
+            said={
+                "model": model or None,
+                "provider": next((name for end, name in _HOSTS if host.endswith(end)), "openai"),
+                "parameters": messages.parameters_of(body),
+                "tools": body.get("tools"),
+            },
         ).start()
         self.span.set("server.port", port)
         self.options = options.model_copy(update={"headers": self._headers(client, options.headers)})
@@ -159,8 +181,6 @@ class _Call:
         _PROPAGATOR.inject(headers, self.span.context)
         if str(client.base_url).startswith(f"{TRACING.running().settings.config.url}/"):
             # Only Octavo's own gateway is told who the user is.
-            from urllib.parse import quote
-
             shared = shared_attributes()
             told = [f"{name}={quote(shared[name])}" for name in _BAGGAGE if name in shared]
             if told:
@@ -251,7 +271,8 @@ def _begin(client: Any, options: Any) -> _Call | None:
     call = _CALLS.get(options.url) if options.method.lower() == "post" else None
     if call is None or not isinstance(options.json_data, Mapping):
         return None
-    return call(client, options, {**options.json_data, **(options.extra_json or {})})
+    begun = call(client, options, {**options.json_data, **(options.extra_json or {})})
+    return begun if begun.span else None
 
 
 class _Current:

@@ -55,8 +55,9 @@ class Outbox(Generic[T]):
         self._batch, self._batch_weight = batch, batch_weight
         self._gather_s = gather_s
         self._begin()
-        method = weakref.WeakMethod(self._begin)
-        os.register_at_fork(after_in_child=lambda: (begin := method()) and begin())
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            method = weakref.WeakMethod(self._begin)
+            os.register_at_fork(after_in_child=lambda: (begin := method()) and begin())
 
     def _begin(self) -> None:
         self._changed = threading.Condition()

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from octavo.quietly import quietly, say_once
+from octavo.serialising import plain_of
 from octavo.tracing import TRACING, current_span_id, current_trace_id, samples
 
 ScoreValue = bool | int | float | str
@@ -41,14 +42,14 @@ def score(
     told = {
         "id": id or uuid4().hex,
         "name": name,
-        "value": value,
+        "value": plain_of(value),
         "trace_id": trace_id,
         "span_id": span_id,
         "session_id": session_id,
         "comment": comment,
         "data_type": data_type,
         "config_id": config_id,
-        "metadata": metadata,
+        "metadata": plain_of(metadata),
         "environment": running.settings.config.environment or None,
     }
     score = {key: given for key, given in told.items() if given is not None}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Set
+from collections import deque
+from collections.abc import Iterable, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -78,9 +80,10 @@ class _Plain:
 
     @quietly
     def _inside(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
+        # Other mappings, a web request for one, are no data.
+        if isinstance(value, (dict, MappingProxyType)):
             return {_key(key): self.of(one) for key, one in self._while_room(value.items())}
-        if isinstance(value, (list, tuple, Set)):
+        if isinstance(value, (list, tuple, deque, Set)):
             return [self.of(one) for one in self._while_room(value)]
         if isinstance(value, (bytes, bytearray, memoryview)):
             shown = b64encode(bytes(value[:_SHOWN_BYTES])).decode()
@@ -94,15 +97,22 @@ class _Plain:
         if isinstance(value, type) or callable(value):
             return f"<{getattr(value, '__qualname__', type(value).__name__)}>"
         if is_dataclass(value):
-            return {one.name: self.of(getattr(value, one.name, None)) for one in fields(value)}
+            # A field that is not shown is a secret, or large.
+            return {one.name: self.of(getattr(value, one.name, None)) for one in fields(value) if one.repr}
         if callable(dump := getattr(type(value), "model_dump", None)):
             return self.of(dump(value, warnings=False))
-        if callable(listed := getattr(type(value), "tolist", None)):
+        if callable(listed := getattr(type(value), "tolist", None)) and 0 < _size(value) <= self._left:
             return self.of(listed(value))
         return self.of(repr(value)[:_LONGEST_REPR])
 
     def _while_room(self, items: Iterable[Any]) -> Iterable[Any]:
         yield from (one for one in islice(items, self._left + 1) if self._left > 0)
+
+
+def _size(value: Any) -> int:
+    """How many numbers an array holds."""
+    size = getattr(value, "size", 0)
+    return size if isinstance(size, int) else 0
 
 
 def _key(key: Any) -> str:

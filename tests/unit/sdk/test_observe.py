@@ -300,7 +300,8 @@ def test_what_can_be_said_of_a_span(spans: Spans) -> None:
 
 def test_nonsense_never_reaches_the_application(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
     with octavo.span("odd") as span:
-        span.update(nothing=1, cost="dear", usage=7, parameters=3, documents=5, output="kept")
+        odd: Any = {"nothing": 1, "cost": "dear", "usage": 7, "parameters": 3, "documents": 5}
+        span.update(**odd, output="kept")
         octavo.current_span().update(name="renamed")
     span.update(output="too late")
     octavo.current_span().update(output="nowhere").event("nothing")

@@ -194,6 +194,21 @@ def test_errors_are_recorded_and_raised(spans: Spans) -> None:
     assert text(spans) == "a"
 
 
+def test_azures_clients_and_everything_else_of_openai(spans: Spans) -> None:
+    import octavo.openai as module
+
+    assert module.RateLimitError is openai.RateLimitError
+    azure = module.AzureOpenAI(
+        azure_endpoint="https://shop.openai.azure.com",
+        api_version="2026-01-01",
+        api_key="sk",
+        http_client=httpx2.Client(transport=answering(json=chat_answer("blue"))),
+    )
+    azure.chat.completions.create(**ASKED)
+    assert spans.one().attributes["gen_ai.provider.name"] == "azure.ai.openai"
+    assert text(spans) == "blue"
+
+
 def test_other_calls_and_tracing_off(spans: Spans) -> None:
     client(answering(json={"object": "list", "data": []})).models.list()
     assert spans.all() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from octavo.config import DEFAULT_URL, Config
 from octavo.observing import usage_attributes
 from octavo.serialising import plain_of, text_of
 
@@ -44,7 +46,27 @@ class BrokenDict(dict[str, int]):
         raise RuntimeError("no items")
 
 
+class Headers(Mapping[str, str]):
+    def __getitem__(self, name: str) -> str:
+        return "sk-secret"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["authorization"])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return "<Headers>"
+
+
 class Array:
+    def __init__(self, size: int = 2) -> None:
+        self.size = size
+
+    def __repr__(self) -> str:
+        return "array([…])"
+
     def tolist(self) -> list[float]:
         return [1.5, 2.5]
 
@@ -68,6 +90,9 @@ class Array:
         (2**80, "<a number of 81 bits>"),
         (ValueError("no"), "ValueError: no"),
         (Array(), [1.5, 2.5]),
+        (Array(10**9), "array([…])"),
+        (Config(api_key="sk-secret"), {"url": DEFAULT_URL, "project": "", "environment": ""}),
+        (Headers(), "<Headers>"),
         (Page, "<Page>"),
         (len, "<len>"),
         (Broken(), "<Broken>"),
