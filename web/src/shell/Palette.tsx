@@ -1,6 +1,14 @@
 /** ⌘K: go anywhere, switch anything, open a trace by its id. */
 import { Modal, useMantineColorScheme } from "@mantine/core";
-import { IconCalendar, IconCornerDownLeft, IconFolder, IconListTree, IconMoon, IconStack2 } from "@tabler/icons-react";
+import {
+  IconCalendar,
+  IconCornerDownLeft,
+  IconFolder,
+  IconListTree,
+  IconMessages,
+  IconMoon,
+  IconStack2,
+} from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
 import { type ComponentType, type KeyboardEvent, useMemo, useState } from "react";
 import type { Environment, Project } from "../api/types";
@@ -109,6 +117,19 @@ function Commands({
       icon: IconListTree,
       run: () => void navigate({ to: "/traces/$traceId", params: { traceId: trimmed } }),
     });
+  else if (words.length > 0)
+    found.push(
+      ...[
+        { to: "/traces", title: `Traces with “${trimmed}”`, icon: IconListTree },
+        { to: "/sessions", title: `Sessions with “${trimmed}”`, icon: IconMessages },
+      ].map(({ to, title, icon }) => ({
+        id: `search-${to}`,
+        title,
+        group: "Search",
+        icon,
+        run: () => void navigate({ to, search: { q: trimmed } as never }),
+      })),
+    );
   const chosen = Math.min(index, found.length - 1);
   const run = (command: Command | undefined) => {
     if (!command) return;
@@ -126,7 +147,7 @@ function Commands({
     <>
       <input
         className={css.paletteInput}
-        placeholder="Go to, switch, or paste a trace id…"
+        placeholder="Go to, switch, search traces, or paste a trace id…"
         aria-label="Command"
         role="combobox"
         aria-expanded="true"

@@ -35,6 +35,8 @@ import { useLogOut } from "./session";
 import { SessionProvider } from "./sessionContext";
 import css from "./shell.module.css";
 
+const FIRING_MS = 30_000;
+
 /** Finds the project of the URL (or the last one used) before anything asks the API about it. */
 export function Shell({ session }: { session: Session }) {
   const { project: wanted } = useSearch({ strict: false }) as ScopeSearch;
@@ -131,6 +133,7 @@ function Frame({ session, project, projects }: { session: Session; project: Proj
                       >
                         <page.icon size={16} stroke={1.7} />
                         <span className={css.navText}>{page.title}</span>
+                        {page.to === "/alerts" && <Firing />}
                       </Link>
                     </Tooltip>
                   ))}
@@ -169,6 +172,24 @@ function Frame({ session, project, projects }: { session: Session; project: Proj
       <Palette opened={palette} close={paletteControl.close} pages={pages} projects={projects} environments={list} />
       <Help opened={help} close={helpControl.close} pages={pages} />
     </div>
+  );
+}
+
+/** How many alerts fire now. */
+function Firing() {
+  const { api, project } = useApi();
+  const { data } = useQuery({
+    queryKey: [project, "firing", "live"],
+    queryFn: () => take(api.GET("/api/v1/alerts", { params: { query: { state: "firing", limit: 100 } } })),
+    refetchInterval: FIRING_MS,
+  });
+  const count = data?.data.length ?? 0;
+  return (
+    count > 0 && (
+      <span className={css.firing} role="status" aria-label={`${count} firing`}>
+        {count}
+      </span>
+    )
   );
 }
 

@@ -234,7 +234,7 @@ function Figures({ left, right }: { left: TraceSummary; right: TraceSummary }) {
           <tr>
             <th />
             {[left, right].map((one) => (
-              <th key={one.trace_id} data-right>
+              <th key={one.trace_id} data-right data-wrap>
                 <Link to="/traces/$traceId" params={{ traceId: one.trace_id }}>
                   {one.name} <span className="mono">{one.trace_id.slice(0, 8)}</span>
                 </Link>{" "}

@@ -253,7 +253,7 @@ function Annotate({
       <TextInput
         aria-label="Reason"
         placeholder="why (optional)"
-        className="grow"
+        flex="1 1 120px"
         value={comment}
         onChange={(event) => setComment(event.currentTarget.value)}
       />

@@ -20,6 +20,14 @@ import { OpenInPlayground, SpanDetail } from "./SpanDetail";
 import { SpanPane } from "./SpanPane";
 import css from "./traces.module.css";
 
+const GROWS_MS = 3_000;
+const DONE_MS = 60_000;
+
+/** Whether more spans may come: something of it happened within the last minute. */
+function grows({ trace }: Trace): boolean {
+  return Date.now() - Date.parse(trace.start_time) - trace.duration_ms < DONE_MS;
+}
+
 export function TracePage() {
   const { traceId } = useParams({ strict: false }) as { traceId: string };
   const { api, project } = useApi();
@@ -27,6 +35,7 @@ export function TracePage() {
     queryKey: [project, "trace", traceId],
     queryFn: () => take(api.GET("/api/v1/traces/{trace_id}", { params: { path: { trace_id: traceId } } })),
     staleTime: 15_000,
+    refetchInterval: (query) => (query.state.data && grows(query.state.data) ? GROWS_MS : false),
   });
   if (query.data) return <Page key={traceId} data={query.data} />;
   if (query.error instanceof ApiError && query.error.status === 404)
