@@ -163,6 +163,10 @@ ODD_SPANS: dict[str, Any] = {
     ),
     "deep JSON in a group": attribute({"stringValue": "[" * 252 + "]" * 252}, key="langfuse.trace.metadata.deep"),
     "deep tool parameters": attribute({"stringValue": '{"a":' * 253 + "1" + "}" * 253}, key="llm.invocation_parameters"),
+    "a deep input": attribute({"stringValue": "[" * 250 + "]" * 250}, key="input.value"),
+    "a deeper output": attribute({"stringValue": "[" * 900 + "]" * 900}, key="output.value"),
+    "deep messages": attribute({"stringValue": '[{"role":"user","content":' + "[" * 240 + "]" * 240 + "}]"}, key="gen_ai.input.messages"),
+    "a deep document": attribute({"stringValue": '{"a":' * 240 + "1" + "}" * 240}, key="retrieval.documents.0.document.metadata"),
     "a numbered message far out": attribute({"stringValue": "x"}, key="llm.input_messages.999999999.message.content"),
     "a name of 5,000 parts": attribute({"stringValue": "x"}, key="llm.input_messages" + ".0" * 5000),
     "more tokens than columns hold": attribute(
@@ -193,6 +197,31 @@ def test_odd_spans_are_taken_and_can_be_read(server: Octavo) -> None:
     for what, trace in traces.items():
         assert len(server.read(f"/traces/{trace}")["spans"]) == 1, what
         assert server.read(f"/spans/{1:016x}", trace_id=trace)["trace_id"] == trace, what
+    _reads(server, traces)
+
+
+EVERYTHING_READ = [
+    "/api/v1/traces?limit=200",
+    "/api/v1/spans?limit=200",
+    "/api/v1/traces/export",
+    "/api/v1/failures",
+    "/api/v1/sessions",
+    "/api/v1/end-users",
+    "/api/v1/metrics?measures=count,cost_usd,latency_p99,ttft_p95,total_tokens&dimensions=model,name&interval=none",
+    "/api/public/v2/observations?limit=100&fields=core,basic,time,io,metadata,model,usage,prompt,metrics,trace_context",
+    "/api/public/traces?limit=100",
+    "/api/public/observations?limit=100",
+]
+
+
+def _reads(server: Octavo, traces: dict[str, str]) -> None:
+    """Every way of reading these traces gives an answer."""
+    for path in EVERYTHING_READ:
+        answer = server.http.get(path)
+        assert answer.status_code == 200, f"{path}: {server.stack.tail()[-1500:]}"
+    for what, trace in traces.items():
+        if "deep" in what:
+            assert server.http.get(f"/api/public/traces/{trace}").status_code == 200, what
 
 
 ODD_PROTOBUF: dict[str, dict[str, Any]] = {
@@ -225,6 +254,7 @@ def test_odd_spans_in_protobuf_are_taken_and_can_be_read(server: Octavo) -> None
 
     for what, trace in traces.items():
         assert server.read(f"/spans/{1:016x}", trace_id=trace)["trace_id"] == trace, what
+    _reads(server, traces)
 
 
 def test_refused_spans_in_protobuf_are_counted(server: Octavo) -> None:

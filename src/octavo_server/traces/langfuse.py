@@ -11,6 +11,7 @@ import orjson
 from octavo_server.core.clock import nanoseconds
 from octavo_server.core.errors import Invalid
 from octavo_server.core.money import NANO_PER_USD
+from octavo_server.traces.messages import loose
 
 _TYPES = {
     "llm": "GENERATION",
@@ -377,7 +378,7 @@ def _metadata_of(text: str) -> dict[str, Any] | None:
 
 def decoded(text: str) -> Any:
     """A content as the JSON it was, or the text itself."""
-    return _json(text, text) if text else None
+    return loose(text) if text else None
 
 
 def _json(text: str, otherwise: Any) -> Any:

@@ -4,6 +4,7 @@ same for one call however it is written down. Pure."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from hashlib import blake2b
 from typing import Any
 
@@ -15,6 +16,8 @@ _MAX_PARTS = 16
 """Deeper names are kept as they are, in the span's attributes."""
 
 _MAX_DEPTH = 100
+_ROOM = 54
+"""Levels that are left around a value, of the 254 that can be written."""
 
 Flat = Mapping[str, JSON]
 
@@ -119,7 +122,8 @@ def loose(value: Any) -> Any:
     try:
         told = orjson.loads(value)
         if value.count("[") + value.count("{") > _MAX_DEPTH:
-            orjson.dumps(told)  # what is nested deeper than can be written again stays a text
+            # What is nested deeper than can be written again, inside of other things, stays a text.
+            orjson.dumps(reduce(lambda inner, _: [inner], range(_ROOM), told))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return value
     return told
