@@ -1,21 +1,20 @@
 /** How the project is doing now: health, traffic, latency, tokens, cost, what failed, what came last. */
 import { IconActivity } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useCallback, useMemo } from "react";
 import { take, useApi, useKept } from "../../api/client";
 import { clause, join } from "../../shell/filter/filter";
 import { useScope } from "../../shell/scope";
 import { useHere } from "../../shell/sessionContext";
-import { Money, PageHead, Panel, Pill, StatusDot, Time } from "../../ui/atoms";
+import { Money, PageHead, Panel, Pill, StatusDot } from "../../ui/atoms";
 import { Chart, type ChartSpec } from "../../ui/Chart";
 import { FirstCall } from "../../ui/FirstCall";
 import { compact, duration, integer, percent, uptime, usd } from "../../ui/format";
-import { preview } from "../../ui/preview";
 import { Bone, Empty, Loaded } from "../../ui/states";
-import ui from "../../ui/ui.module.css";
 import css from "./home.module.css";
-import { perModel, perStatus, type Row, series, timeOf, total } from "./series";
+import { Models, Recent, Scores } from "./Lower";
+import { maybe, num, perModel, perStatus, type Row, series, text, timeOf, total } from "./series";
 
 const MEASURES =
   "calls,error_rate,latency_p50,latency_p95,latency_p99,ttft_p50,ttft_p95,input_tokens,output_tokens,total_tokens,cost_usd";
@@ -275,22 +274,10 @@ function Overview() {
         </Panel>
         <Recent title="Recent errors" errors />
         <Recent title="Recent traces" />
+        <Scores />
       </div>
     </>
   );
-}
-
-function num(row: Row, column: string): number {
-  return Number(row[column] ?? 0);
-}
-
-function maybe(row: Row, column: string): number | null {
-  return row[column] === null || row[column] === undefined ? null : Number(row[column]);
-}
-
-function text(row: Row, column: string): string | null {
-  const value = row[column];
-  return value === null || value === undefined ? null : String(value);
 }
 
 function Stat({ label, value, note, tone }: { label: string; value: ReactNode; note?: ReactNode; tone?: "bad" }) {
@@ -323,99 +310,6 @@ function Tile({ title, note, spec }: { title: string; note?: string; spec: Chart
       }
     >
       {spec ? <Chart spec={spec} height={164} label={title} /> : <Bone width="100%" height={164} />}
-    </Panel>
-  );
-}
-
-function Models({ rows }: { rows: Row[] }) {
-  const sorted = rows
-    .filter((row) => text(row, "model"))
-    .sort((one, other) => num(other, "calls") - num(one, "calls"))
-    .slice(0, 8);
-  const most = Math.max(1, ...sorted.map((row) => num(row, "calls")));
-  return (
-    <table className={`${ui.table} ${css.models}`}>
-      <thead>
-        <tr>
-          <th>Model</th>
-          <th data-right>Calls</th>
-          <th data-right>Errors</th>
-          <th data-right>p95</th>
-          <th data-right>Cost</th>
-        </tr>
-      </thead>
-      <tbody>
-        {sorted.map((row) => (
-          <tr key={text(row, "model")}>
-            <td className={css.model}>
-              <i style={{ width: `${(num(row, "calls") / most) * 100}%` }} />
-              <Link to="/traces" search={{ filter: `model = "${text(row, "model")}"` } as never}>
-                {text(row, "model")}
-              </Link>
-            </td>
-            <td data-right>{compact(num(row, "calls"))}</td>
-            <td data-right>{percent(num(row, "error_rate"))}</td>
-            <td data-right>{duration(num(row, "latency_p95"))}</td>
-            <td data-right>{num(row, "total_tokens") > 0 ? <Money value={text(row, "cost_usd")} short /> : "–"}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function Recent({ title, errors }: { title: string; errors?: boolean }) {
-  const { api, project } = useApi();
-  const kept = useKept();
-  const scope = useScope();
-  const query = useQuery({
-    queryKey: [project, "recent", errors, scope.key, "live"],
-    queryFn: () =>
-      take(
-        api.GET("/api/v1/traces", {
-          params: {
-            query: {
-              ...scope.asked(errors ? 'status = "error"' : ""),
-              limit: 8,
-            },
-          },
-        }),
-      ),
-    placeholderData: kept,
-  });
-  return (
-    <Panel
-      title={title}
-      flush
-      actions={
-        <Link to="/traces" search={(errors ? { filter: 'status = "error"' } : {}) as never} className={css.all}>
-          View all
-        </Link>
-      }
-    >
-      <Loaded query={query} rows={5}>
-        {(page) =>
-          page.data.length === 0 ? (
-            <p className={css.none}>{errors ? "Nothing failed in this range." : "None in this range."}</p>
-          ) : (
-            <ul className={css.recent}>
-              {page.data.map((trace) => (
-                <li key={trace.trace_id}>
-                  <Link to="/traces/$traceId" params={{ traceId: trace.trace_id }}>
-                    <StatusDot tone={trace.status === "error" ? "bad" : "good"} label={trace.status} />
-                    <b className="truncate">{trace.name}</b>
-                    <span className="truncate grow soft">
-                      {errors ? trace.error_message || trace.error_class : preview(trace.input_preview, "input")}
-                    </span>
-                    <span className="num soft">{duration(trace.duration_ms)}</span>
-                    <Time value={trace.start_time} className="muted" />
-                  </Link>
-                </li>
-              ))}
-            </ul>
-          )
-        }
-      </Loaded>
     </Panel>
   );
 }

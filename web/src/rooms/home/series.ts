@@ -95,3 +95,16 @@ export function perModel(
     shown.push({ name: "others", color: OTHER, kind: "bar", points: summed(rest, column, data.intervalMs, bounds) });
   return shown;
 }
+
+export function num(row: Row, column: string): number {
+  return Number(row[column] ?? 0);
+}
+
+export function maybe(row: Row, column: string): number | null {
+  return row[column] === null || row[column] === undefined ? null : Number(row[column]);
+}
+
+export function text(row: Row, column: string): string | null {
+  const value = row[column];
+  return value === null || value === undefined ? null : String(value);
+}
