@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from octavo_server.core.errors import Invalid
+from octavo_server.traces import dialects
 
 MAX_CHARS = 4000
 MAX_DEPTH = 50
@@ -66,19 +67,44 @@ FIELDS: dict[str, tuple[str, str]] = {
     "prompt_version": ("prompt_version", _TEXT),
     "input": ("input", _TEXT),
     "output": ("output", _TEXT),
+    "tools": ("tools", _TEXT),
+    "documents": ("documents", _TEXT),
+    "events": ("events", _TEXT),
+    "links": ("links", _TEXT),
+    "cache_status": ("cache_status", _TEXT),
+    "cost_source": ("cost_source", _TEXT),
+    "captured": ("captured", _TEXT),
+    "duplicate_of": ("duplicate_of", _TEXT),
+    "match": ("match", _TEXT),
+    "scope_name": ("scope_name", _TEXT),
+    "scope_version": ("scope_version", _TEXT),
+    "trace_state": ("trace_state", _TEXT),
     "tags": ("tags", "Array"),
     "latency_ms": ("duration_ns / 1e6", _NUMBER),
     "ttft_ms": ("ttft_ns / 1e6", _NUMBER),
     "input_tokens": ("(tokens_input + tokens_cache_read + tokens_cache_write + tokens_input_audio)", _NUMBER),
     "output_tokens": ("(tokens_output + tokens_reasoning + tokens_output_audio)", _NUMBER),
     "cached_tokens": ("tokens_cache_read", _NUMBER),
+    "cache_write_tokens": ("tokens_cache_write", _NUMBER),
     "reasoning_tokens": ("tokens_reasoning", _NUMBER),
+    "audio_tokens": ("(tokens_input_audio + tokens_output_audio)", _NUMBER),
     "total_tokens": ("tokens_total", _NUMBER),
     "cost_usd": ("cost_nano / 1e9", _NUMBER),
     "attempts": ("attempts", _NUMBER),
     "streaming": ("streaming", _NUMBER),
+    "is_root": ("is_root", _NUMBER),
+    "counted": ("counted", _NUMBER),
+    "otel_kind": ("otel_kind", _NUMBER),
 }
-_JSON_FIELDS = {"metadata": "metadata", "attributes": "attributes", "parameters": "parameters", "resource": "resource"}
+_JSON_FIELDS = {
+    "metadata": "metadata",
+    "attributes": "attributes",
+    "parameters": "parameters",
+    "resource": "resource",
+    "scope": "scope_attributes",
+    "usage": "usage_extra",
+    "costs": "cost_details",
+}
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<comma>,)|(?P<op>!=|>=|<=|!~|=|>|<|~)"""
@@ -251,11 +277,13 @@ class _Parser:
             )
         # One key for the whole dotted name: attribute names hold dots themselves.
         key = self._bind(path, _TEXT)
-        return (
-            f"if(JSONType({column}, {key}) = 'String', JSONExtractString({column}, {key}),"
-            f" JSONExtractRaw({column}, {key}))",
-            "JSON",
-        )
+        sql = f"if(JSONType({column}, {key}) = 'String', JSONExtractString({column}, {key}), JSONExtractRaw({column}, {key}))"
+        if base == "attributes":
+            for moved in ("input", "output"):
+                if path in dialects.FIELDS[moved]:
+                    # An attribute that is the whole text of a column is kept there.
+                    sql = f"if({moved}_from = {key}, {moved}, {sql})"
+        return sql, "JSON"
 
     def _value(self) -> _Token:
         token = self._peek()
