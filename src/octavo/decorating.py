@@ -115,7 +115,7 @@ class _Arguments:
             given = {**{str(place): value for place, value in enumerate(args)}, **kwargs}
         if self._bound is not None:
             given.pop(self._bound, None)
-        return given
+        return given or None
 
 
 class _Output:

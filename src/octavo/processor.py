@@ -1,11 +1,13 @@
-"""The span processor that Octavo adds to a tracer provider."""
+"""What Octavo brings to a tracer provider: the span processor that it adds to any, and the ids of its own."""
 
 from __future__ import annotations
 
+from secrets import randbits
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from octavo.outbox import Outbox
 from octavo.quietly import quietly
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
     from octavo.tracing import Settings
 
 _OWN_WEIGHT = 1000
+
+
+class OwnIds(IdGenerator):
+    """Ids that no `random.seed(0)` of the application repeats in its next run."""
+
+    def generate_span_id(self) -> int:
+        """64 bits, not all zero."""
+        return randbits(64) or 1
+
+    def generate_trace_id(self) -> int:
+        """128 bits, not all zero."""
+        return randbits(128) or 1
+
+    def is_trace_id_random(self) -> bool:
+        """Samplers may go by it."""
+        return True
 
 
 class OctavoSpanProcessor(SpanProcessor):

@@ -6,7 +6,7 @@ import json
 import math
 from base64 import b64encode
 from collections import deque
-from collections.abc import Iterable, Set
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -103,6 +103,9 @@ class _Plain:
             return self.of(dump(value, warnings=False))
         if callable(listed := getattr(type(value), "tolist", None)) and 0 < _size(value) <= self._left:
             return self.of(listed(value))
+        own_repr: object = type(value).__repr__
+        if isinstance(value, (Iterator, AsyncIterator, Awaitable)) or own_repr is object.__repr__:
+            return None  # its type says as much, and no address in memory makes two equal spans different
         return self.of(repr(value)[:_LONGEST_REPR])
 
     def _while_room(self, items: Iterable[Any]) -> Iterable[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,12 @@ class Tracing:
         self._at_exit = False
         self.unfinished: WeakSet[Any] = WeakSet()
         """Generators and streams whose spans end, with what there is, at the latest when the process does."""
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Another thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
 
     def configure(self, **options: Unpack[Options]) -> None:
         """Goes before the environment. What was set before and is not given here stays."""
@@ -142,7 +149,7 @@ class Tracing:
 
         from octavo.delivery import Delivery
         from octavo.outbox import Outbox
-        from octavo.processor import OctavoSpanProcessor, weight_of
+        from octavo.processor import OctavoSpanProcessor, OwnIds, weight_of
 
         spans: Outbox[ReadableSpan] | None = None
         scores: Outbox[Score] | None = None
@@ -155,7 +162,7 @@ class Tracing:
             if not hasattr(provider, "add_span_processor"):
                 # None is there, or one of a kind that takes no processors.
                 alone = isinstance(provider, trace.ProxyTracerProvider)
-                provider = TracerProvider(shutdown_on_exit=False)
+                provider = TracerProvider(shutdown_on_exit=False, id_generator=OwnIds())
                 if alone:
                     trace.set_tracer_provider(provider)
             if not self._at_exit:

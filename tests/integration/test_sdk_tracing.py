@@ -356,6 +356,17 @@ def test_forked_workers_send_their_own(site: Site) -> None:
     assert set(site.trace(trace_ids[1], 1)) == {"child"}
 
 
+def test_a_seeded_program_has_new_ids_each_time(site: Site) -> None:
+    program = """
+    import json, random
+    import octavo
+    random.seed(0)
+    with octavo.span("seeded") as span:
+        print(json.dumps(span.trace_id))
+    """
+    assert site.run(program) != site.run(program)
+
+
 def test_a_wrong_key_is_said_once(site: Site) -> None:
     program = """
     import octavo

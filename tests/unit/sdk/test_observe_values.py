@@ -96,6 +96,8 @@ class Array:
         (Page, "<Page>"),
         (len, "<len>"),
         (Broken(), "<Broken>"),
+        (object(), "<object>"),
+        (iter([1]), "<list_iterator>"),
         (BrokenDict(a=1), "<BrokenDict>"),
     ],
 )
