@@ -6,9 +6,16 @@ export type Part =
   | { type: "reasoning"; text: string }
   | { type: "image"; source: string }
   | { type: "file"; label: string }
+  | { type: "media"; file: KeptFile }
   | { type: "call"; id: string; name: string; arguments: unknown }
   | { type: "result"; id: string; name: string; content: unknown }
   | { type: "json"; value: unknown };
+
+/** A file that the server keeps beside the span. */
+export interface KeptFile {
+  mime: string;
+  id: string;
+}
 
 export interface Message {
   role: string;
@@ -34,10 +41,33 @@ function image(mime: unknown, data: unknown): string {
   return `data:${word(mime) || "image/png"};base64,${word(data)}`;
 }
 
+const MEDIA = /@@@langfuseMedia:type=([^|@]+)\|id=([\w-]+)\|source=\w+@@@/g;
+
+const FILES = /image|audio|video|file|document|blob|media|uri/;
+
+/** A text as its parts: words, and the files that it refers to. */
+export function textParts(text: string): Part[] {
+  const files = references(text);
+  if (files.length === 0) return [{ type: "text", text }];
+  const said = text.replace(MEDIA, "").trim();
+  return [
+    ...(said ? [{ type: "text" as const, text: said }] : []),
+    ...files.map((file) => ({ type: "media" as const, file })),
+  ];
+}
+
+/** The files that a text refers to, each once. */
+export function references(text: string): KeptFile[] {
+  const found = new Map<string, KeptFile>();
+  for (const [, mime = "", id = ""] of text.matchAll(MEDIA)) found.set(id, { mime, id });
+  return [...found.values()];
+}
+
 /** One block of content, in whichever dialect it is. */
 function partOf(block: unknown): Part {
-  if (typeof block === "string") return { type: "text", text: block };
   if (!bag(block)) return { type: "json", value: block };
+  const [file] = FILES.test(word(block.type)) || bag(block.inline_data) ? references(JSON.stringify(block)) : [];
+  if (file) return { type: "media", file };
   switch (block.type) {
     case "text":
     case "input_text":
@@ -115,8 +145,12 @@ function plain(content: unknown): unknown {
 
 function partsOf(content: unknown): Part[] {
   if (content === null || content === undefined || content === "") return [];
-  if (Array.isArray(content)) return content.map(partOf);
-  return [partOf(content)];
+  if (Array.isArray(content))
+    return content.flatMap((one) => {
+      const part = typeof one === "string" ? ({ type: "text", text: one } as const) : partOf(one);
+      return part.type === "text" ? textParts(part.text) : [part];
+    });
+  return typeof content === "string" ? textParts(content) : [partOf(content)];
 }
 
 function callsOf(calls: unknown): Part[] {
@@ -166,7 +200,7 @@ function messageOf(given: Bag, role = "assistant"): Message {
 
 /** An item of OpenAI's Responses API. */
 function itemOf(item: unknown, role: string): Message {
-  if (typeof item === "string") return { role, parts: [{ type: "text", text: item }] };
+  if (typeof item === "string") return { role, parts: textParts(item) };
   if (!bag(item)) return { role, parts: [{ type: "json", value: item }] };
   switch (item.type) {
     case "function_call":

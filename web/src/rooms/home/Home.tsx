@@ -267,14 +267,16 @@ function Overview() {
         <Tile title="Tokens" note="input, output" spec={specs?.tokens} />
       </div>
       <div className={css.lower}>
-        <Panel title="Top models" flush>
-          <Loaded query={models} rows={5}>
-            {(data) => <Models rows={data.rows} />}
-          </Loaded>
-        </Panel>
+        <div className="stack">
+          <Panel title="Top models" flush>
+            <Loaded query={models} rows={5}>
+              {(data) => <Models rows={data.rows} />}
+            </Loaded>
+          </Panel>
+          <Scores />
+        </div>
         <Recent title="Recent errors" errors />
         <Recent title="Recent traces" />
-        <Scores />
       </div>
     </>
   );

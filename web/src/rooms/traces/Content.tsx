@@ -5,8 +5,9 @@ import { take, useApi } from "../../api/client";
 import type { Span } from "../../api/types";
 import { Pill } from "../../ui/atoms";
 import { Json, parseJson } from "../../ui/code";
-import { conversation } from "../../ui/conversation";
+import { conversation, type Message, textParts } from "../../ui/conversation";
 import { Empty } from "../../ui/states";
+import { Files } from "./Files";
 import { Messages } from "./Messages";
 import css from "./traces.module.css";
 
@@ -47,6 +48,7 @@ export function Conversation({ span }: { span: Span }) {
           <Block title="Output" text={span.output} speaker={span.kind === "llm" ? "assistant" : "output"} />
         )
       )}
+      <Files span={span} messages={[...(asked ?? plain(span.input)), ...(answered ?? plain(span.output))]} />
       {span.tools && (
         <details className={css.card}>
           <summary>Tools offered</summary>
@@ -59,9 +61,13 @@ export function Conversation({ span }: { span: Span }) {
   );
 }
 
+function plain(text: string): Message[] {
+  return parseJson(text) === undefined ? [{ role: "", parts: textParts(text) }] : [];
+}
+
 function Block({ title, text, speaker }: { title: string; text: string; speaker: string }) {
   const value = parseJson(text);
-  if (value === undefined) return <Messages messages={[{ role: speaker, parts: [{ type: "text", text }] }]} />;
+  if (value === undefined) return <Messages messages={[{ role: speaker, parts: textParts(text) }]} />;
   return (
     <section>
       <h3 className={css.blockTitle}>{title}</h3>

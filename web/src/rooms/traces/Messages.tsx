@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { Copy } from "../../ui/atoms";
 import { Code, Json, Markdown, parseJson } from "../../ui/code";
 import type { Message, Part } from "../../ui/conversation";
+import { File } from "./Files";
 import css from "./traces.module.css";
 
 const FOLD_AT = 4000;
@@ -87,6 +88,8 @@ function PartView({ part, role }: { part: Part; role: string }) {
       );
     case "image":
       return <Picture source={part.source} />;
+    case "media":
+      return <File file={part.file} />;
     case "file":
       return (
         <span className={css.file}>

@@ -8,7 +8,7 @@ import { take, useApi } from "../../api/client";
 import type { TraceSummary } from "../../api/types";
 import { useKeys } from "../../shell/keys";
 import { EnvironmentTag, Fact, Money, Pill, Time } from "../../ui/atoms";
-import { conversation, type Message } from "../../ui/conversation";
+import { conversation, type Message, textParts } from "../../ui/conversation";
 import { compact, duration, integer, plural } from "../../ui/format";
 import { Empty, Failure, Loading } from "../../ui/states";
 import { scoresOf } from "./columns";
@@ -139,11 +139,8 @@ function Turn({ trace, place, chosen }: { trace: TraceSummary; place: number; ch
   });
   const input = span.data?.input || trace.input_preview;
   const output = span.data?.output || trace.output_preview;
-  const asked =
-    conversation(input, "user") ?? (input ? [{ role: "user", parts: [{ type: "text" as const, text: input }] }] : []);
-  const said =
-    conversation(output, "assistant") ??
-    (output ? [{ role: "assistant", parts: [{ type: "text" as const, text: output }] }] : []);
+  const asked = conversation(input, "user") ?? (input ? [{ role: "user", parts: textParts(input) }] : []);
+  const said = conversation(output, "assistant") ?? (output ? [{ role: "assistant", parts: textParts(output) }] : []);
   return (
     <section id={`turn-${place}`} className={css.turn} data-chosen={chosen} aria-label={`Turn ${place + 1}`}>
       <header>
