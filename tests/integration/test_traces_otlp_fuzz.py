@@ -4,6 +4,7 @@ whatever was accepted is stored."""
 from __future__ import annotations
 
 import gzip
+import json
 import struct
 import time
 import zlib
@@ -371,8 +372,8 @@ def test_a_wrong_body_is_refused_with_a_status(
 
 
 def test_empty_requests_are_none_the_worse(server: Octavo) -> None:
-    for body, json in ((b"", False), (b"{}", True), (b'{"resourceSpans": [{}, {"scopeSpans": [{}]}]}', True)):
-        assert server.send(body, json=json)[:2] == (200, 0)
+    for body, is_json in ((b"", False), (b"{}", True), (b'{"resourceSpans": [{}, {"scopeSpans": [{}]}]}', True)):
+        assert server.send(body, json=is_json)[:2] == (200, 0)
     assert server.send(gzip.compress(b""), content_encoding="gzip")[:2] == (200, 0)
 
 
@@ -509,3 +510,49 @@ def test_no_type_in_any_field_is_too_much(server: Octavo, fields: dict[str, Any]
 def test_no_type_around_spans_is_too_much(server: Octavo, resource: Any, scope: Any, spans: Any) -> None:
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": spans}]}]}
     _answered(server, orjson.dumps(body), json=True)
+
+
+SCORE = {"name": "n", "value": 1, "dataType": "NUMERIC", "traceId": "ab" * 16}
+WRONG_SCORES: list[dict[str, Any]] = [
+    {"name": ""},
+    {"name": 5},
+    {"traceId": ""},
+    {"value": "x"},
+    {"value": None},
+    {"dataType": "ODD"},
+    {"timestamp": "9999-12-31T23:59:59Z"},
+    {"timestamp": "0001-01-01T00:00:00Z"},
+    {"timestamp": "yesterday"},
+    {"metadata": orjson.loads("[" * 240 + "]" * 240)},
+    {"metadata": orjson.loads("[" * 900 + "]" * 900)},
+    {"comment": "c" * 20_001},
+    {"environment": "e" * 201},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_SCORES, ids=range(len(WRONG_SCORES)))
+def test_a_wrong_score_is_refused_and_holds_up_nothing(server: Octavo, wrong: dict[str, Any]) -> None:
+    score = {**SCORE, **wrong}
+    body = json.dumps(score)
+    assert server.http.post("/api/public/scores", content=body).status_code == 400
+    event = {"id": "e", "type": "score-create", "timestamp": "2026-11-01T00:00:00Z", "body": score}
+    answer = server.http.post("/api/public/ingestion", content=json.dumps({"batch": [event]}))
+    assert (answer.status_code, [one["status"] for one in answer.json()["errors"]]) == (207, [400])
+    server.settle()
+
+
+@FUZZ
+@given(
+    path=st.sampled_from(["scores", "score-configs", "comments", "ingestion"]),
+    body=st.dictionaries(
+        st.sampled_from(
+            [*SCORE, "id", "metadata", "comment", "timestamp", "batch", "categories", "minValue", "configId"]
+        ),
+        anything,
+        max_size=4,
+    ),
+)
+def test_no_body_of_langfuses_other_routes_is_too_much(server: Octavo, path: str, body: dict[str, Any]) -> None:
+    for sent in (body, {**SCORE, **body}, {"batch": [{"id": "e", "type": "score-create", "body": {**SCORE, **body}}]}):
+        answer = server.http.post(f"/api/public/{path}", content=orjson.dumps(sent))
+        assert answer.status_code < 500, (sent, answer.text)

@@ -9,9 +9,13 @@ import orjson
 
 from octavo_server.core.digest import JSON
 from octavo_server.core.errors import Invalid
+from octavo_server.traces.messages import loose
 from octavo_server.traces.model import SCORE_TYPES, Score, ScoreConfig
+from octavo_server.traces.otlp import is_valid_time
 
-_LONGEST = {"id": 200, "name": 200, "trace_id": 200, "span_id": 200, "session_id": 200, "experiment_id": 200}
+_LONGEST = dict.fromkeys(
+    ("id", "name", "trace_id", "span_id", "session_id", "experiment_id", "config_id", "queue_id", "environment"), 200
+)
 _LONGEST_CATEGORY = 500
 _LONGEST_TEXT = 20_000
 _LONGEST_METADATA = 50_000
@@ -78,9 +82,22 @@ def check_score(score: Score, config: ScoreConfig | None) -> Score:
         raise Invalid("The score names a span but not its trace.", param="trace_id")
     if len(score.comment) > _LONGEST_TEXT:
         raise Invalid(f"`comment` is longer than {_LONGEST_TEXT} characters.", param="comment")
-    if score.metadata is not None and len(orjson.dumps(score.metadata)) > _LONGEST_METADATA:
-        raise Invalid(f"`metadata` is longer than {_LONGEST_METADATA} bytes.", param="metadata")
+    if score.metadata is not None:
+        _check_metadata(score.metadata)
+    if not is_valid_time(score.time_ns):
+        raise Invalid("`timestamp` is before 1970 or after 2089.", param="timestamp")
     return score
+
+
+def _check_metadata(metadata: Any) -> None:
+    try:
+        text = orjson.dumps(metadata).decode()
+    except orjson.JSONEncodeError:
+        raise Invalid("`metadata` is nested too deeply, or has a number beyond 64 bits.", param="metadata") from None
+    if len(text.encode()) > _LONGEST_METADATA:
+        raise Invalid(f"`metadata` is longer than {_LONGEST_METADATA} bytes.", param="metadata")
+    if isinstance(metadata, list | dict) and loose(text) == text:
+        raise Invalid("`metadata` is nested too deeply.", param="metadata")
 
 
 def check_config(config: ScoreConfig) -> ScoreConfig:

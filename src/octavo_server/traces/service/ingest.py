@@ -197,9 +197,12 @@ class TraceIngest:
                 log.error("scores of entry %d cannot be read: %s", entry.seq, error)
                 continue
             for score in scores:
+                if not is_valid_time(score.time_ns):
+                    log.error("score %s of entry %d is of no possible time", score.id, entry.seq)
+                    continue
+                count += 1
                 ours = rules.get(score.project_id)
                 piece.scores.append(masker_of(ours.masks).score(score) if ours is not None and ours.masks else score)
-            count += len(scores)
         return count
 
     def _read_logs(self, entry: Entry, piece: _Piece, rules: Mapping[str, ProjectRules]) -> int:

@@ -58,6 +58,7 @@ class Scores:
         score = Score(
             **{
                 "id": new_id("scr"),
+                "name": "",
                 "environment": by.environment or "default",
                 "time_ns": now_ns,
                 "author": by.id if by.kind == "user" else "",
