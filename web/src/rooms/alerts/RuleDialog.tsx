@@ -40,7 +40,7 @@ export function RuleDialog({
       environment: scope.env,
       window_minutes: 5,
       direction: "above",
-      threshold: usualOf(watchedAtFirst),
+      threshold: /\bsignature\b/.test(filter ?? "") ? 0 : usualOf(watchedAtFirst), // of one failure, each counts
       channel_ids: [],
       enabled: true,
     },

@@ -224,7 +224,7 @@ export function SpanPane({
           </ActionIcon>
         </Tooltip>
       </div>
-      {owner && (
+      {owner && tree.byId.size > 1 && (
         <button type="button" className={css.ownerBar} onClick={() => select(owner.longest)}>
           <IconRoute2 size={13} />
           <span className="truncate">
