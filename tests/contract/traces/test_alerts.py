@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from tests.unit.traces.spans import protobuf
 
+from octavo_server.core.errors import NotFound
 from octavo_server.costs.runtime import normalise_usage
 from octavo_server.edge.access import Principal
 from octavo_server.gateway.messenger import Messenger
@@ -249,7 +250,10 @@ async def test_what_nobody_takes_is_given_up(room: Room, receiver: Receiver) -> 
         await room.watch.tell()
         room.clock.at += timedelta(hours=13)
 
-    ((_, told),) = room.alerts.find(PROJECT, state="", limit=10, skip=0)
+    ((alert, told),) = room.alerts.find(PROJECT, state="", limit=10, skip=0)
+    assert room.alerts.alert(PROJECT, alert.id) == (alert, told)
+    with pytest.raises(NotFound):
+        room.alerts.alert("prj_2", alert.id)
     (name, delivery) = told[0]
     assert (name, delivery.state, delivery.attempts) == ("ops", "failed", len(receiver.got))
     assert "410" in delivery.last_error

@@ -112,6 +112,9 @@ async def test_a_failure_is_told_where_it_happened(room: Room) -> None:
     (row,) = (await room.insight.failures(PROJECT, Search(), limit=10, cursor="")).rows
 
     assert (row["count"], row["example_span"]) == (1, (12).to_bytes(8, "big").hex())
+    row, breakdown = await room.insight.failure(PROJECT, Search(), row["signature"])
+    assert (row["count"], row["interval_s"]) == (1, 1800)
+    assert breakdown["name"] == [{"value": "look up", "count": 1}]
 
 
 async def test_a_failure_of_before_is_not_new(room: Room) -> None:
