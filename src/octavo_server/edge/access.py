@@ -41,6 +41,7 @@ class Permission(StrEnum):
     EVENTS_READ = "events.read"
     PROMPTS_READ = "prompts.read"
     PROMPTS_WRITE = "prompts.write"
+    PROMPTS_PROTECT = "prompts.protect"  # to move labels that are protected, and to say which are
     RELEASES_READ = "releases.read"
     RELEASES_WRITE = "releases.write"
     RELEASES_PROMOTE = "releases.promote"
