@@ -21,7 +21,7 @@ import pytest
 from tests.e2e.stack import Admin, Stack
 from tests.unit.traces.spans import protobuf
 
-KILLS = int(os.environ.get("OCTAVO_SOAK_KILLS", "2"))
+KILLS = int(os.environ.get("OCTAVO_SOAK_KILLS", "1"))
 """How often the whole server is killed; and its worker alone as often again."""
 
 EXPORTERS = 4

@@ -99,7 +99,7 @@ async def stored(engine: EmbeddedTelemetry, batches: list[list[Sent]]) -> tuple[
     return rows, summary, await room.totals()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(delivery=deliveries())
 def test_any_order_in_any_batches_stores_the_same(
     room: Room, empty_chdb: EmbeddedTelemetry, delivery: tuple[list[Sent], list[list[Sent]]]

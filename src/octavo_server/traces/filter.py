@@ -96,7 +96,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "counted": ("counted", _NUMBER),
     "otel_kind": ("otel_kind", _NUMBER),
 }
-_JSON_FIELDS = {
+JSON_FIELDS = {
     "metadata": "metadata",
     "attributes": "attributes",
     "parameters": "parameters",
@@ -216,7 +216,7 @@ class _Parser:
         self._next += 1
         value = self._value()
         if operator.text in ("~", "!~"):
-            source = "arrayStringConcat(tags, '\\n')" if kind == "Array" else f"toString({sql})"
+            source = "arrayStringConcat(tags, '\\n')" if kind == "Array" else f"ifNull(toString({sql}), '')"
             found = f"positionCaseInsensitiveUTF8({source}, {self._bind(value.text, _TEXT)}) > 0"
             return found if operator.text == "~" else f"NOT ({found})"
         if kind == "Array":
@@ -268,11 +268,11 @@ class _Parser:
         if found is not None:
             return found
         base, dot, path = token.text.partition(".")
-        column = _JSON_FIELDS.get(base)
+        column = JSON_FIELDS.get(base)
         if column is None or not dot or not path:
             raise FilterError(
                 f"{token.text!r} at position {token.at} is no field; there are {', '.join(sorted(FIELDS))}, "
-                f"and {', '.join(f'{name}.NAME' for name in sorted(_JSON_FIELDS))}",
+                f"and {', '.join(f'{name}.NAME' for name in sorted(JSON_FIELDS))}",
                 param="filter",
             )
         # One key for the whole dotted name: attribute names hold dots themselves.
