@@ -1,8 +1,11 @@
 /** Everything about one span. */
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
 import { IconPrompt } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import { take, useApi } from "../../api/client";
 import type { Span } from "../../api/types";
+import { clause } from "../../shell/filter/filter";
 import { CopyId, EnvironmentTag, Fact, KindIcon, Money, Pill, Time } from "../../ui/atoms";
 import { Code, Json, parseJson } from "../../ui/code";
 import { clockTime, duration, integer, usd } from "../../ui/format";
@@ -66,6 +69,7 @@ function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
         <div className={css.errorBox} role="note">
           <b>{span.error_type || span.error_class || "Error"}</b>
           <div>{span.status_message}</div>
+          <AllLikeIt span={span} />
         </div>
       )}
       {span.duplicate_of && (
@@ -103,6 +107,42 @@ function Detail({ span, tab }: { span: Span; tab: string | undefined }) {
         )}
       </div>
     </div>
+  );
+}
+
+const MINUTE = 60_000;
+
+/** Leads to the failure that this span is a case of, or that of the step inside it that it failed by. */
+function AllLikeIt({ span }: { span: Span }) {
+  const { api } = useApi();
+  const navigate = useNavigate();
+  const find = useMutation({
+    mutationFn: () => {
+      const start = Date.parse(span.start_time);
+      return take(
+        api.GET("/api/v1/failures", {
+          params: {
+            query: {
+              filter: clause("trace_id", "=", span.trace_id),
+              from: new Date(start - MINUTE).toISOString(),
+              to: new Date(start + span.duration_ms + MINUTE).toISOString(),
+            },
+          },
+        }),
+      );
+    },
+    onSuccess: ({ data }) => {
+      const failure =
+        data.find((one) => one.example.span_id === span.span_id) ??
+        data.find((one) => one.error_class === span.error_class) ??
+        data[0];
+      if (failure) void navigate({ to: "/failures/$signature", params: { signature: failure.signature } });
+    },
+  });
+  return (
+    <button type="button" className={css.more} onClick={() => find.mutate()} disabled={find.isPending}>
+      All failures like this
+    </button>
   );
 }
 
