@@ -113,7 +113,7 @@ function Told({ alert, rule }: { alert: Alert; rule: AlertRule | undefined }) {
         )}
       </dl>
       {rule ? <Course alert={alert} rule={rule} /> : <p className="muted">The rule was deleted since.</p>}
-      <Panel title="Who was told" flush>
+      <Panel title="Deliveries" flush>
         {alert.deliveries.length === 0 ? (
           <p className={css.none}>Nobody: the rule has no channels.</p>
         ) : (
@@ -122,7 +122,7 @@ function Told({ alert, rule }: { alert: Alert; rule: AlertRule | undefined }) {
               <thead>
                 <tr>
                   <th>Channel</th>
-                  <th>Of</th>
+                  <th>Event</th>
                   <th>State</th>
                   <th data-right>Attempts</th>
                   <th>Last error</th>
@@ -148,7 +148,7 @@ function Line({ delivery }: { delivery: Delivery }) {
       <td>
         <b>{delivery.channel}</b>
       </td>
-      <td className="soft">{delivery.event === "firing" ? "its start" : "its end"}</td>
+      <td className="soft">{delivery.event === "firing" ? "fired" : "resolved"}</td>
       <td>
         <Pill tone={TONES[delivery.state] ?? "quiet"}>
           {delivery.state === "pending" && delivery.attempts > 0 ? "will be tried again" : delivery.state}

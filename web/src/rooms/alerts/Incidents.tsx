@@ -49,7 +49,7 @@ export function Incidents({ toRules }: { toRules: () => void }) {
                     <th>Rule</th>
                     <th data-right>Value</th>
                     <th data-right>Threshold</th>
-                    <th>Told</th>
+                    <th>Deliveries</th>
                     <th data-right>Lasted</th>
                     <th data-right>Started</th>
                   </tr>

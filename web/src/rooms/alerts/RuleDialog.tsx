@@ -150,7 +150,7 @@ export function RuleDialog({
           />
         </div>
         <MultiSelect
-          label="Tells"
+          label="Notify"
           placeholder={channel_ids.length === 0 ? "nobody; the incident shows here" : ""}
           data={(channels.data?.data ?? []).map((one) => ({ value: one.id, label: one.name }))}
           value={channel_ids}
@@ -187,7 +187,7 @@ function Preview({ preview, error, rule }: { preview: RulePreview | undefined; e
       <div className="row">
         <span className="muted">Now</span>
         <b className="num">{preview.value === null ? "no data" : format(preview.value)}</b>
-        <Pill tone={preview.would_fire ? "bad" : "good"}>{preview.would_fire ? "would fire" : "calm"}</Pill>
+        <Pill tone={preview.would_fire ? "bad" : "good"}>{preview.would_fire ? "would fire" : "would not fire"}</Pill>
       </div>
       {points.length > 1 && (
         <Chart

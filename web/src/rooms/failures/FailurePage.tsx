@@ -123,7 +123,7 @@ function Told({ failure, filter }: { failure: FailureDetail; filter: string }) {
         </Fact>
       </dl>
       <Course failure={failure} within={within} />
-      <Panel title="What it said last">
+      <Panel title="Latest error">
         <pre className={css.message}>{failure.example.message || "No message was given."}</pre>
         <Link
           to="/traces/$traceId"
@@ -171,7 +171,7 @@ function Course({ failure, within }: { failure: FailureDetail; within: string })
     };
   }, [failure, scope, navigate, within]);
   return (
-    <Panel title="Course" note="drag to zoom, click for the traces">
+    <Panel title="Trend" note="drag to zoom, click for the traces">
       <Chart spec={spec} height={160} label="How often it happened" />
     </Panel>
   );

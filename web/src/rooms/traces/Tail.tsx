@@ -83,10 +83,8 @@ export function Tail({ filter, words, scored, columns, height, stop }: Shown & {
     <>
       <div className={css.tail} role="status">
         <StatusDot tone={error ? "warn" : held ? "quiet" : "good"} pulse={!held && !error} label="tail" />
-        <b>{error ? "Not reachable, trying again" : held ? "Held still" : "Live"}</b>
-        <span className="soft">
-          {held ? `${plural(waiting, "trace")} came since` : `${plural(arrived.count, "trace")} came`}
-        </span>
+        <b>{error ? "Not reachable, trying again" : held ? "Paused" : "Live"}</b>
+        <span className="soft">{plural(held ? waiting : arrived.count, "new trace")}</span>
         <span className="grow" />
         <Button
           size="compact-xs"
