@@ -556,3 +556,19 @@ def test_no_body_of_langfuses_other_routes_is_too_much(server: Octavo, path: str
     for sent in (body, {**SCORE, **body}, {"batch": [{"id": "e", "type": "score-create", "body": {**SCORE, **body}}]}):
         answer = server.http.post(f"/api/public/{path}", content=orjson.dumps(sent))
         assert answer.status_code < 500, (sent, answer.text)
+
+
+@FUZZ
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["attributes", "body", "eventName", "timeUnixNano", "observedTimeUnixNano", "spanId", "severityNumber"]
+        ),
+        anything,
+        min_size=1,
+    )
+)
+def test_no_type_in_any_log_record_is_too_much(server: Octavo, fields: dict[str, Any]) -> None:
+    record = {"traceId": f"{9:032x}", "spanId": f"{9:016x}", **fields}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    assert server.send(orjson.dumps(body), path="/v1/logs", json=True).status == 200
