@@ -17,6 +17,7 @@ SHAPE = {"__init__", "model", "runtime", "store", "service", "routes", "workflow
 
 OWN_NOUNS: dict[str, set[str]] = {
     "evals": {"evaluators", "statistics"},
+    "prompts": {"formats"},
     "traces": {
         "critical_path",
         "difference",

@@ -622,6 +622,171 @@ class AsyncCalls:
             ),
         )
 
+    async def delete_prompt(self, *, name: str, number: int | NotGiven | None = NOT_GIVEN) -> None:
+        """Deletes one version, or all of a prompt. Prompts that include it keep what they were frozen with."""
+        await self._call("DELETE", "/api/v1/prompts", params={"name": name, "number": number})
+
+    async def list_prompts(
+        self,
+        *,
+        search: str | NotGiven = NOT_GIVEN,
+        tag: list[str] | NotGiven | None = NOT_GIVEN,
+        label: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.PromptSummary]:
+        """Prompts by name: those with `search` in their name or tags, with every `tag`, with this `label`."""
+        return cast(
+            "types.Page[types.PromptSummary]",
+            await self._call(
+                "GET",
+                "/api/v1/prompts",
+                params={"search": search, "tag": tag, "label": label, "limit": limit, "cursor": cursor},
+            ),
+        )
+
+    async def create_prompt(
+        self,
+        *,
+        name: str,
+        template: str | list[dict[str, Any]],
+        config: Any | NotGiven = NOT_GIVEN,
+        engine: Literal["mustache", "jinja2"] | NotGiven = NOT_GIVEN,
+        expected: int | NotGiven | None = NOT_GIVEN,
+        labels: list[str] | NotGiven = NOT_GIVEN,
+        message: str | NotGiven = NOT_GIVEN,
+        model: str | NotGiven | None = NOT_GIVEN,
+        parameters: dict[str, Any] | NotGiven = NOT_GIVEN,
+        response_schema: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        tags: list[str] | NotGiven | None = NOT_GIVEN,
+        tools: list[Any] | NotGiven = NOT_GIVEN,
+        variables: list[types.PromptVariable] | NotGiven = NOT_GIVEN,
+    ) -> types.Prompt:
+        """Freezes the next version of a prompt. `{{> name@label}}` in a text includes another text prompt, as it is now."""
+        return cast(
+            "types.Prompt",
+            await self._call(
+                "POST",
+                "/api/v1/prompts",
+                body={
+                    "name": name,
+                    "template": template,
+                    "config": config,
+                    "engine": engine,
+                    "expected": expected,
+                    "labels": labels,
+                    "message": message,
+                    "model": model,
+                    "parameters": parameters,
+                    "response_schema": response_schema,
+                    "tags": tags,
+                    "tools": tools,
+                    "variables": variables,
+                },
+            ),
+        )
+
+    async def compare_prompts(self, *, before: str, after: str) -> list[types.PromptChange]:
+        """The parts in which two versions differ: template, each parameter and variable, tools, schema."""
+        return cast(
+            "list[types.PromptChange]",
+            await self._call("GET", "/api/v1/prompts/diff", params={"before": before, "after": after}),
+        )
+
+    async def fork_prompt(self, *, name: str, reference: str, message: str | NotGiven = NOT_GIVEN) -> types.Prompt:
+        """Begins another prompt with a version of one."""
+        return cast(
+            "types.Prompt",
+            await self._call(
+                "POST", "/api/v1/prompts/fork", body={"name": name, "reference": reference, "message": message}
+            ),
+        )
+
+    async def move_prompt_label(
+        self,
+        *,
+        label: str,
+        name: str,
+        number: int | None,
+        expected: int | NotGiven | None = NOT_GIVEN,
+        reason: str | NotGiven = NOT_GIVEN,
+    ) -> dict[str, int]:
+        """Points a label at a version, or nowhere; tells where all labels of the prompt point then. With `expected`, a label that somebody else moved first is a conflict (409)."""
+        return cast(
+            "dict[str, int]",
+            await self._call(
+                "PUT",
+                "/api/v1/prompts/labels",
+                body={"label": label, "name": name, "number": number, "expected": expected, "reason": reason},
+            ),
+        )
+
+    async def list_prompt_label_moves(
+        self, *, name: str, label: str | NotGiven = NOT_GIVEN, limit: int | NotGiven = NOT_GIVEN
+    ) -> list[types.LabelMove]:
+        """Who moved which label of a prompt, when, from where to where, and why; the newest first."""
+        return cast(
+            "list[types.LabelMove]",
+            await self._call(
+                "GET", "/api/v1/prompts/labels/history", params={"name": name, "label": label, "limit": limit}
+            ),
+        )
+
+    async def list_protected_prompt_labels(self) -> types.ProtectedLabels:
+        """The labels that only who has `prompts.protect` may move."""
+        return cast("types.ProtectedLabels", await self._call("GET", "/api/v1/prompts/labels/protected"))
+
+    async def protect_prompt_labels(self, *, labels: list[str]) -> types.ProtectedLabels:
+        """Says which labels are protected, in all prompts of the project."""
+        return cast(
+            "types.ProtectedLabels",
+            await self._call("PUT", "/api/v1/prompts/labels/protected", body={"labels": labels}),
+        )
+
+    async def merge_prompt(self, *, reference: str, message: str | NotGiven = NOT_GIVEN) -> types.Prompt:
+        """Brings a fork's changes into the newest version of the prompt it began with, as that one's next version. Parts that both changed differently are a conflict (409), and nothing is written."""
+        return cast(
+            "types.Prompt",
+            await self._call("POST", "/api/v1/prompts/merge", body={"reference": reference, "message": message}),
+        )
+
+    async def render_prompt(
+        self,
+        *,
+        body: types.PromptBody | NotGiven | None = NOT_GIVEN,
+        placeholders: dict[str, list[dict[str, Any]]] | NotGiven = NOT_GIVEN,
+        reference: str | NotGiven | None = NOT_GIVEN,
+        variables: dict[str, Any] | NotGiven = NOT_GIVEN,
+    ) -> types.Rendered:
+        """Fills a prompt: its variables are checked, its placeholders take lists of messages. Nothing is kept."""
+        return cast(
+            "types.Rendered",
+            await self._call(
+                "POST",
+                "/api/v1/prompts/render",
+                body={"body": body, "placeholders": placeholders, "reference": reference, "variables": variables},
+            ),
+        )
+
+    async def resolve_prompt(self, *, reference: str) -> types.Prompt:
+        """The version that `name`, `name@label`, `name@12` or `name@sha256:…` means now. A name alone means its label `production`; a label that is not there is a 404. Answers 304 to the ETag of the same content."""
+        return cast("types.Prompt", await self._call("GET", "/api/v1/prompts/resolve", params={"reference": reference}))
+
+    async def tag_prompt(self, *, name: str, tags: list[str]) -> types.TagsIn:
+        """Changes the tags of a prompt, which are those of all its versions."""
+        return cast("types.TagsIn", await self._call("PUT", "/api/v1/prompts/tags", body={"name": name, "tags": tags}))
+
+    async def list_prompt_versions(
+        self, *, name: str, limit: int | NotGiven = NOT_GIVEN, cursor: str | NotGiven = NOT_GIVEN
+    ) -> types.Page[types.PromptVersion]:
+        """Versions of a prompt, the newest first."""
+        return cast(
+            "types.Page[types.PromptVersion]",
+            await self._call(
+                "GET", "/api/v1/prompts/versions", params={"name": name, "limit": limit, "cursor": cursor}
+            ),
+        )
+
     async def list_providers(self) -> types.Page[types.Provider]:
         """The kinds of provider there are, and the fields their connections have."""
         return cast("types.Page[types.Provider]", await self._call("GET", "/api/v1/providers"))

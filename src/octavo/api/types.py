@@ -89,6 +89,14 @@ class AlertRule(TypedDict):
     window_minutes: NotRequired[int]
 
 
+class Author(TypedDict):
+    """Who did it."""
+
+    id: str
+    kind: str
+    name: str
+
+
 CaptureMode = Literal["full", "metadata", "none"]
 """How much of a call is kept: everything, all but the contents, or nothing but the count."""
 
@@ -340,6 +348,14 @@ class FlatRates(TypedDict):
     request: NotRequired[str]
 
 
+class ForkIn(TypedDict):
+    """Which version to begin with, and the name of the fork."""
+
+    message: NotRequired[str]
+    name: str
+    reference: str
+
+
 class Group(TypedDict):
     """What happened under one session or end user."""
 
@@ -379,6 +395,27 @@ class Key(TypedDict):
     secret_hint: str
 
 
+class LabelIn(TypedDict):
+    """Where a label is to point: at a version, or nowhere (null). `expected` is where it is thought to point now (null: nowhere); left out, it is moved from wherever it is."""
+
+    expected: NotRequired[int | None]
+    label: str
+    name: str
+    number: int | None
+    reason: NotRequired[str]
+
+
+class LabelMove(TypedDict):
+    """One step of a label."""
+
+    actor: Author
+    at: str
+    from_number: int | None
+    label: str
+    reason: str
+    to_number: int | None
+
+
 class LatencyOwner(TypedDict):
     """Steps of one name and kind, and their part of the critical paths of the newest traces (500 at most)."""
 
@@ -393,6 +430,13 @@ class LatencyOwner(TypedDict):
 class LoginBody(TypedDict):
     email: str
     password: str
+
+
+class MergeIn(TypedDict):
+    """Which version of a fork to bring back into the prompt it began with."""
+
+    message: NotRequired[str]
+    reference: str
 
 
 class Metrics(TypedDict):
@@ -479,6 +523,7 @@ Permission = Literal[
     "events.read",
     "prompts.read",
     "prompts.write",
+    "prompts.protect",
     "releases.read",
     "releases.write",
     "releases.promote",
@@ -571,6 +616,106 @@ class Project(TypedDict):
     slug: str
 
 
+class Prompt(TypedDict):
+    """A version with its content. `expanded` is the template with what it includes (`includes`: reference to digest), `variables` are those of the whole."""
+
+    author: Author
+    body: PromptBody
+    created_at: str
+    digest: str
+    expanded: str | list[dict[str, Any]]
+    includes: dict[str, str]
+    kind: Literal["text", "chat"]
+    labels: list[str]
+    message: str
+    name: str
+    number: int
+    tags: list[str]
+    variables: list[PromptVariable]
+
+
+class PromptBody(TypedDict):
+    """What a version freezes. `template` is a text, or a list of `{"role", "content"}` and `{"placeholder"}`."""
+
+    config: NotRequired[Any]
+    engine: NotRequired[Literal["mustache", "jinja2"]]
+    model: NotRequired[str | None]
+    parameters: NotRequired[dict[str, Any]]
+    response_schema: NotRequired[dict[str, Any] | None]
+    template: str | list[dict[str, Any]]
+    tools: NotRequired[list[Any]]
+    variables: NotRequired[list[PromptVariable]]
+
+
+class PromptChange(TypedDict):
+    """One part that differs, with a unified diff of its lines."""
+
+    after: Any
+    before: Any
+    diff: str
+    part: str
+
+
+class PromptIn(TypedDict):
+    """A new version. `expected` is the version that its author began with (0: none), if others may save as well; `tags` null keeps those of the prompt."""
+
+    config: NotRequired[Any]
+    engine: NotRequired[Literal["mustache", "jinja2"]]
+    expected: NotRequired[int | None]
+    labels: NotRequired[list[str]]
+    message: NotRequired[str]
+    model: NotRequired[str | None]
+    name: str
+    parameters: NotRequired[dict[str, Any]]
+    response_schema: NotRequired[dict[str, Any] | None]
+    tags: NotRequired[list[str] | None]
+    template: str | list[dict[str, Any]]
+    tools: NotRequired[list[Any]]
+    variables: NotRequired[list[PromptVariable]]
+
+
+class PromptSummary(TypedDict):
+    """A prompt in a list."""
+
+    created_at: str
+    forked_from: str | None
+    kind: Literal["text", "chat"]
+    labels: dict[str, int]
+    name: str
+    tags: list[str]
+    updated_at: str
+    versions: list[int]
+
+
+class PromptVariable(TypedDict):
+    """A variable of a prompt. It must be given unless it has a default or is not required."""
+
+    default: NotRequired[Any]
+    description: NotRequired[str]
+    name: str
+    required: NotRequired[bool]
+    type: NotRequired[Literal["any", "string", "number", "integer", "boolean", "object", "list", "json"]]
+
+
+class PromptVersion(TypedDict):
+    """A frozen version without its content."""
+
+    author: Author
+    created_at: str
+    digest: str
+    labels: list[str]
+    message: str
+    name: str
+    number: int
+    tags: list[str]
+
+
+class ProtectedLabels(TypedDict):
+    """The labels that only who has `prompts.protect` may move."""
+
+    labels: list[str]
+
+
 class Provider(TypedDict):
     """A kind of provider that connections can be made to."""
 
@@ -603,6 +748,22 @@ class Readiness(TypedDict):
 
     parts: dict[str, str]
     ready: bool
+
+
+class RenderIn(TypedDict):
+    """What to fill: a saved version by reference, or a body that is not saved."""
+
+    body: NotRequired[PromptBody | None]
+    placeholders: NotRequired[dict[str, list[dict[str, Any]]]]
+    reference: NotRequired[str | None]
+    variables: NotRequired[dict[str, Any]]
+
+
+class Rendered(TypedDict):
+    """The filled prompt: a text, or messages."""
+
+    messages: list[dict[str, Any]] | None
+    text: str | None
 
 
 Role = Literal["owner", "admin", "developer", "viewer", "member"]
@@ -851,6 +1012,13 @@ class SpanSummary(TypedDict):
     total_tokens: int
     trace_id: str
     ttft_ms: float | None
+
+
+class TagsIn(TypedDict):
+    """The tags a prompt is to have."""
+
+    name: str
+    tags: list[str]
 
 
 class TargetBody(TypedDict):

@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from octavo_server.core.errors import Invalid, OctavoError, RateLimited
 from octavo_server.core.ids import new_request_id
+from octavo_server.edge.langfuse import langfuse_refusal
 from octavo_server.http.auth import Gate
 from octavo_server.http.errors import internal_problem, octavo_problem, status_problem
 from octavo_server.http.metrics import Metrics
-from octavo_server.traces.routes import OTLP_PATHS, langfuse_refusal, otlp_refusal
+from octavo_server.traces.routes import OTLP_PATHS, otlp_refusal
 
 log = logging.getLogger("octavo.http")
 

@@ -46,6 +46,9 @@ from octavo_server.http.prober import HttpProber
 from octavo_server.http.recorder import SpoolRecorder
 from octavo_server.http.snapshots import Snapshots
 from octavo_server.http.supervisor import Supervisor, WorkerStatus
+from octavo_server.prompts.routes import build_langfuse_prompts_router
+from octavo_server.prompts.routes import build_router as prompts_router
+from octavo_server.prompts.service import Prompts
 from octavo_server.settings import Settings, child_environment
 from octavo_server.stores.control import ControlStore
 from octavo_server.stores.counters import Counters, LocalCounters
@@ -101,6 +104,7 @@ class Rooms:
     insight: Insight
     alerts: Alerts
     views: Views
+    prompts: Prompts
 
 
 class Server:
@@ -268,6 +272,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_alerts_router(rooms.alerts),
         build_views_router(rooms.views),
         build_media_router(rooms.media),
+        prompts_router(rooms.prompts),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
@@ -277,6 +282,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_langfuse_router(rooms.langfuse),
         build_langfuse_media_router(rooms.media, public_url=settings.public_url),
         build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
+        build_langfuse_prompts_router(rooms.prompts),
         build_langfuse_missing_router(),
     ]
     return build_app(api, root, version=version("octavo"))
@@ -342,6 +348,7 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         scores=scores,
         insight=Insight(traces, FailureStore(telemetry), clock),
         views=Views(control, clock),
+        prompts=Prompts(control, clock),
         alerts=Alerts(
             control,
             traces,

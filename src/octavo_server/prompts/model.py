@@ -25,11 +25,11 @@ VariableType = Literal["any", "string", "number", "integer", "boolean", "object"
 LATEST = "latest"
 MOST_BYTES = 1_000_000
 _DEEPEST = 10
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "model"})
 
 _NAME = re.compile(r"[^\s/@|\x00-\x1f][^@|\x00-\x1f]{0,254}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,35}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _INCLUDE = re.compile(
     r"\{\{>\s*(?P<reference>[^{}]+?)\s*\}\}"
@@ -281,8 +281,8 @@ def check_body(body: Body) -> None:
     if body.kind == "chat" and not body.template:
         raise Invalid("A chat prompt has at least one message.", param="template")
     for item in () if isinstance(body.template, str) else body.template:
-        if isinstance(item, Message) and item.role not in _ROLES:
-            raise Invalid(f"{item.role[:40]!r} is no role; expected one of {sorted(_ROLES)}.", param="template")
+        if isinstance(item, Message) and not _ROLE.fullmatch(item.role):
+            raise Invalid(f"{item.role[:40]!r} is no role; expected one such as system or user.", param="template")
         if isinstance(item, Placeholder) and not _VARIABLE.fullmatch(item.name):
             raise Invalid(f"{item.name[:80]!r} is no name of a placeholder; use letters, digits and '_'.")
     seen = set()
@@ -295,7 +295,7 @@ def check_body(body: Body) -> None:
     try:
         digest(body.value())
         size = len(orjson.dumps(body.value()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Invalid(f"The prompt cannot be written as canonical JSON: {error}") from error
     if size > MOST_BYTES:
         raise Invalid(f"The prompt has {size} bytes; at most {MOST_BYTES} are kept.")

@@ -112,7 +112,7 @@ def _filled(engine: Engine, text: str, values: Mapping[str, JSON]) -> str:
             pieces.append(piece)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"The template cannot be filled: {str(error)[:300]}", code="template_error") from error
-    return "".join(pieces)
+    return "".join(pieces).encode(errors="replace").decode()  # a literal may hold half of a character
 
 
 def _written(value: JSON) -> str:

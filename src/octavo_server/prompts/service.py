@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from octavo_server.core.clock import Clock
@@ -43,8 +44,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which prompts are wanted. `search` looks into names and tags."""
+    """Which prompts are wanted. `search` looks into names and tags, `name` is the whole name."""
 
+    name: str = ""
     search: str = ""
     tags: tuple[str, ...] = ()
     label: str = ""
@@ -172,6 +174,10 @@ class Prompts:
         placeholders: Mapping[str, Sequence[dict[str, Any]]],
     ) -> runtime.Rendered:
         """A version, or a body that is not saved, filled. Raises Invalid, PromptNotFound."""
+        try:
+            orjson.dumps([variables, placeholders])
+        except TypeError as error:
+            raise Invalid(f"The variables cannot be written as JSON: {error}", param="variables") from error
         with self._control.read() as sql:
             if isinstance(prompt, Body):
                 model.check_body(prompt)
@@ -332,7 +338,7 @@ class Prompts:
 
 def _tags(tags: Sequence[str]) -> tuple[str, ...]:
     kept = tuple(sorted(set(tags)))
-    if len(kept) > _MOST_TAGS or any(not one.strip() or len(one) > 100 or {'"', "\\"} & set(one) for one in kept):
+    if len(kept) > _MOST_TAGS or any(not one.strip() or len(one) > 100 or {'"', "\\", "\0"} & set(one) for one in kept):
         raise Invalid(f"Up to {_MOST_TAGS} tags of 1 to 100 characters, without quotes and backslashes.", param="tags")
     return kept
 

@@ -100,6 +100,7 @@ def list_prompts(
     sql: Connection,
     project_id: str,
     *,
+    name: str = "",
     search: str = "",
     tags: Sequence[str] = (),
     label: str = "",
@@ -110,7 +111,7 @@ def list_prompts(
     skip: int = 0,
 ) -> list[Prompt]:
     """Prompts by name that fit, those behind `after`."""
-    found = _matching(select(prompts), project_id, search, tags, label, updated_from, updated_to)
+    found = _matching(select(prompts), project_id, name, search, tags, label, updated_from, updated_to)
     rows = sql.execute(found.where(prompts.c.name > after).order_by(prompts.c.name).limit(limit).offset(skip))
     return [_prompt(row) for row in rows]
 
@@ -119,6 +120,7 @@ def count_prompts(
     sql: Connection,
     project_id: str,
     *,
+    name: str = "",
     search: str = "",
     tags: Sequence[str] = (),
     label: str = "",
@@ -127,13 +129,14 @@ def count_prompts(
 ) -> int:
     """How many prompts fit."""
     counted = select(func.count()).select_from(prompts)
-    found = _matching(counted, project_id, search, tags, label, updated_from, updated_to)
+    found = _matching(counted, project_id, name, search, tags, label, updated_from, updated_to)
     return int(sql.execute(found).scalar_one())
 
 
 def _matching(
     query: Select[Any],
     project_id: str,
+    name: str,
     search: str,
     tags: Sequence[str],
     label: str,
@@ -141,6 +144,8 @@ def _matching(
     updated_to: datetime | None,
 ) -> Select[Any]:
     query = query.where(prompts.c.project_id == project_id)
+    if name:
+        query = query.where(prompts.c.name == name)
     if search:
         folded, in_tags = search.lower(), cast(prompts.c.tags, Text)
         query = query.where(

@@ -97,7 +97,7 @@ def test_references_name_a_label_a_number_or_a_digest() -> None:
     "body",
     [
         Body(template=()),
-        Body(template=(Message("boss", "x"),)),
+        Body(template=(Message("a b", "x"),)),
         Body(template=(Placeholder("a b"),)),
         Body(template="x", variables=(Variable(name="a"), Variable(name="a"))),
         Body(template="x", variables=(Variable(name="a-b"),)),

@@ -2,11 +2,7 @@
 
 from octavo_server.traces.routes.alerts import build_alerts_router
 from octavo_server.traces.routes.insight import build_insight_router
-from octavo_server.traces.routes.langfuse import (
-    build_langfuse_missing_router,
-    build_langfuse_router,
-    langfuse_refusal,
-)
+from octavo_server.traces.routes.langfuse import build_langfuse_missing_router, build_langfuse_router
 from octavo_server.traces.routes.media import build_langfuse_media_router, build_media_router
 from octavo_server.traces.routes.otlp import OTLP_PATHS, build_otlp_router, otlp_refusal
 from octavo_server.traces.routes.reading import build_router
@@ -25,6 +21,5 @@ __all__ = [
     "build_router",
     "build_scores_router",
     "build_views_router",
-    "langfuse_refusal",
     "otlp_refusal",
 ]

@@ -6,19 +6,16 @@ Shapes and status codes are theirs: errors are `{"message", "error"}`, a conflic
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
-from octavo_server.core.errors import Invalid, NotFound, OctavoError
+from octavo_server.core.errors import Invalid, NotFound
 from octavo_server.edge.access import Caller, Permission, allows
+from octavo_server.edge.langfuse import LangfuseRoute
 from octavo_server.traces import langfuse
 from octavo_server.traces.model import Comment, ScoreConfig
 from octavo_server.traces.routes.params import instant
@@ -26,7 +23,6 @@ from octavo_server.traces.service import Search
 from octavo_server.traces.service.langfuse import LangfuseApi
 from octavo_server.traces.store.scores import ScoreScope
 
-_ERRORS = {400: "InvalidRequestError", 401: "UnauthorizedError", 403: "AccessDeniedError", 404: "LangfuseNotFoundError"}
 _MOST_SCORES = 1000
 _SCORE_GROUPS = ("details", "subject", "annotation")
 
@@ -34,32 +30,6 @@ _Text = Annotated[str, Query(max_length=4000)]
 _Filter = Annotated[str, Query(max_length=20_000)]
 _Page = Annotated[int, Query(ge=1, le=100_000)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]
-
-
-def langfuse_refusal(status: int, message: str, retry_after_s: float | None = None) -> Response:
-    """A refusal as Langfuse tells it: a conflict is 400, since its clients try 409 again."""
-    status = 400 if status in (409, 422) else status
-    headers = {"retry-after": f"{math.ceil(retry_after_s or 2)}"} if status in (429, 503) else {}
-    return JSONResponse({"message": message, "error": _ERRORS.get(status, "InternalServerError")}, status, headers)
-
-
-class LangfuseRoute(APIRoute):
-    """Tells errors as Langfuse does."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except OctavoError as error:
-                return langfuse_refusal(error.status, error.message, error.retry_after_s)
-            except RequestValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                return langfuse_refusal(400, f"{where}: {first['msg']}")
-
-        return told
 
 
 def build_langfuse_router(api: LangfuseApi) -> APIRouter:

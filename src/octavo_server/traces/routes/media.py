@@ -14,8 +14,8 @@ from pydantic.alias_generators import to_camel
 
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
+from octavo_server.edge.langfuse import LangfuseRoute
 from octavo_server.traces.media import Media, Subject
-from octavo_server.traces.routes.langfuse import LangfuseRoute
 from octavo_server.traces.service.media import DOWNLOAD, UPLOAD, MediaFiles
 
 _FILE: dict[int | str, dict[str, Any]] = {
