@@ -157,3 +157,23 @@ async def test_langfuses_routes_take_every_name(console: httpx.AsyncClient) -> N
         assert (await console.delete(f"{LANGFUSE}/{quoted}")).status_code == 204
         gone = await console.get(f"{LANGFUSE}/{quoted}")
         assert (gone.status_code, gone.json()["error"]) == (404, "LangfuseNotFoundError")
+
+
+async def test_files_of_other_tools_come_in_and_go_out(console: httpx.AsyncClient) -> None:
+    await made(console, "child", "Be kind.", labels=["production"])
+    await made(console, "a", [{"role": "system", "content": "{{> child}} {{x}}"}], model="m", labels=["production"])
+    for form in ("langfuse", "mlflow", "promptfoo", "dotprompt", "prompty"):
+        file = await console.get(f"{API}/export", params={"reference": "a", "format": form})
+        assert file.status_code == 200
+        answer = await console.post(
+            f"{API}/import", json={"format": form, "content": file.text, "name": f"from/{form}"}
+        )
+        assert answer.status_code == 201, answer.text
+        assert answer.json()[0]["expanded"] == [{"role": "system", "content": "Be kind. {{x}}"}]
+    many = json.dumps([{"name": "new", "prompt": "1"}, {"name": "new", "prompt": [{"role": "user", "content": "2"}]}])
+    refused = await console.post(f"{API}/import", json={"format": "langfuse", "content": many})
+    assert refused.status_code == 400
+    assert (await console.get(f"{API}/resolve", params={"reference": "new@latest"})).status_code == 404
+    dates = "---\nname: x\nmodel: {parameters: {d: 2020-01-01}}\n---\nx"
+    refused = await console.post(f"{API}/import", json={"format": "prompty", "content": dates})
+    assert refused.status_code == 400

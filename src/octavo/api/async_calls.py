@@ -702,6 +702,21 @@ class AsyncCalls:
             ),
         )
 
+    async def import_prompts(
+        self,
+        *,
+        content: str,
+        format: Literal["langfuse", "mlflow", "promptfoo", "dotprompt", "prompty"],
+        name: str | NotGiven = NOT_GIVEN,
+    ) -> list[types.Prompt]:
+        """Freezes the versions that a file of Langfuse, MLflow, promptfoo, Dotprompt or Prompty holds: all of them, or none."""
+        return cast(
+            "list[types.Prompt]",
+            await self._call(
+                "POST", "/api/v1/prompts/import", body={"content": content, "format": format, "name": name}
+            ),
+        )
+
     async def move_prompt_label(
         self,
         *,

@@ -700,6 +700,19 @@ class Calls:
             self._call("POST", "/api/v1/prompts/fork", body={"name": name, "reference": reference, "message": message}),
         )
 
+    def import_prompts(
+        self,
+        *,
+        content: str,
+        format: Literal["langfuse", "mlflow", "promptfoo", "dotprompt", "prompty"],
+        name: str | NotGiven = NOT_GIVEN,
+    ) -> list[types.Prompt]:
+        """Freezes the versions that a file of Langfuse, MLflow, promptfoo, Dotprompt or Prompty holds: all of them, or none."""
+        return cast(
+            "list[types.Prompt]",
+            self._call("POST", "/api/v1/prompts/import", body={"content": content, "format": format, "name": name}),
+        )
+
     def move_prompt_label(
         self,
         *,

@@ -369,6 +369,14 @@ class Group(TypedDict):
     traces: int
 
 
+class ImportIn(TypedDict):
+    """A file of another tool. `name` is for files that tell none, or to give another."""
+
+    content: str
+    format: Literal["langfuse", "mlflow", "promptfoo", "dotprompt", "prompty"]
+    name: NotRequired[str]
+
+
 class KeyBody(TypedDict):
     allowed_apps: NotRequired[list[str]]
     allowed_models: NotRequired[list[str]]

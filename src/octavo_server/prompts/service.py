@@ -16,11 +16,13 @@ from octavo_server.core.errors import Conflict, Forbidden, Invalid
 from octavo_server.edge.access import Permission, Principal
 from octavo_server.edge.changes import event_of
 from octavo_server.prompts import model, runtime, store
+from octavo_server.prompts.formats import Draft
 from octavo_server.prompts.model import LATEST, Body, Move, Origin, Prompt, PromptNotFound, Reference, Version
 from octavo_server.stores.control import ControlStore, Transaction
 from octavo_server.stores.objects import get_part, put_part
 
 _MOST_TAGS = 50
+_MOST_DRAFTS = 1000
 _ANY: Any = object()
 
 
@@ -110,6 +112,26 @@ class Prompts:
             return self._create(
                 tx, by, name, body, message=message, labels=labels, tags=tags, expected=expected, origin=None
             )
+
+    def create_all(self, by: Principal, drafts: Sequence[Draft]) -> list[Found]:
+        """Freezes several versions, all or none."""
+        if not 0 < len(drafts) <= _MOST_DRAFTS:
+            raise Invalid(f"The file holds {len(drafts)} versions; expected 1 to {_MOST_DRAFTS}.", param="content")
+        with self._control.transaction() as tx:
+            return [
+                self._create(
+                    tx,
+                    by,
+                    one.name,
+                    one.body,
+                    message=one.message,
+                    labels=one.labels,
+                    tags=one.tags or None,
+                    expected=None,
+                    origin=None,
+                )
+                for one in drafts
+            ]
 
     def move(
         self, by: Principal, name: str, label: str, number: int | None, *, reason: str = "", expected: Any = _ANY

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from octavo_server.core.digest import digest
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
 from octavo_server.edge.pagination import Page, decode_cursor, encode_cursor
+from octavo_server.prompts import formats
+from octavo_server.prompts.formats import Format
 from octavo_server.prompts.model import parse_reference
 from octavo_server.prompts.routes.shapes import (
     ForkIn,
+    ImportIn,
     LabelIn,
     LabelMove,
     MergeIn,
@@ -94,6 +98,13 @@ def _reading(router: APIRouter, prompts: Prompts) -> None:
         """The parts in which two versions differ: template, each parameter and variable, tools, schema."""
         return [change_out(one) for one in prompts.compare(caller, parse_reference(before), parse_reference(after))]
 
+    @router.get("/export", response_class=PlainTextResponse, **allows(Permission.PROMPTS_READ))
+    def export_prompt(caller: Caller, reference: _Reference, format: Format) -> Response:
+        """A version as a file of Langfuse, MLflow, promptfoo, Dotprompt or Prompty, with what it includes."""
+        found = prompts.get(caller, parse_reference(reference))
+        text, media_type = formats.write(format, found.version, found.expanded)
+        return Response(text, media_type=media_type)
+
     @router.post("/render", **allows(Permission.PROMPTS_READ))
     def render_prompt(caller: Caller, body: RenderIn) -> Rendered:
         """Fills a prompt: its variables are checked, its placeholders take lists of messages. Nothing is kept."""
@@ -119,6 +130,13 @@ def _writing(router: APIRouter, prompts: Prompts) -> None:
             expected=body.expected,
         )
         return prompt_out(made)
+
+    @router.post("/import", status_code=201, **allows(Permission.PROMPTS_WRITE))
+    def import_prompts(caller: Caller, body: ImportIn) -> list[Prompt]:
+        """Freezes the versions that a file of Langfuse, MLflow, promptfoo, Dotprompt or Prompty holds: all of them, or
+        none."""
+        drafts = formats.read(body.format, body.content, name=body.name)
+        return [prompt_out(one) for one in prompts.create_all(caller, drafts)]
 
     @router.delete("", status_code=204, **allows(Permission.PROMPTS_WRITE))
     def delete_prompt(caller: Caller, name: _Name, number: _Number = None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from octavo_server.prompts import runtime
+from octavo_server.prompts.formats import Format
 from octavo_server.prompts.model import Body, Change, Engine, Kind, Move, Variable, VariableType, body_of, item_value
 from octavo_server.prompts.model import Version as Frozen
 from octavo_server.prompts.service import Found, Listed
@@ -181,7 +182,12 @@ class ProtectedLabels(BaseModel):
     labels: Labels
 
 
-Format = Literal["langfuse", "mlflow", "promptfoo", "dotprompt", "prompty"]
+class ImportIn(BaseModel):
+    """A file of another tool. `name` is for files that tell none, or to give another."""
+
+    format: Format
+    content: Annotated[str, Field(min_length=1, max_length=4_000_000)]
+    name: Annotated[str, Field(max_length=255)] = ""
 
 
 def version_out(one: Frozen) -> PromptVersion:
