@@ -72,11 +72,10 @@ class Prompts:
         """Prompts by name, and how many there are in all."""
         with self._control.read() as sql:
             found = store.list_prompts(sql, by.project, **search.fields(), after=after, limit=limit, skip=skip)
-            numbers = store.numbers_of(sql, by.project, [one.name for one in found])
-            listed = [
-                Listed(prompt=one, numbers=numbers[one.name], labels=store.labels_of(sql, by.project, one.name))
-                for one in found
-            ]
+            names = [one.name for one in found]
+            numbers = store.numbers_of(sql, by.project, names)
+            labels = store.labels_by_name(sql, by.project, names)
+            listed = [Listed(prompt=one, numbers=numbers[one.name], labels=labels[one.name]) for one in found]
             return listed, store.count_prompts(sql, by.project, **search.fields())
 
     def get(self, by: Principal, reference: Reference) -> Found:

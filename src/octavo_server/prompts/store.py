@@ -259,16 +259,27 @@ def delete_prompt(sql: Connection, project_id: str, name: str) -> None:
 
 def labels_of(sql: Connection, project_id: str, name: str) -> dict[str, int]:
     """Where the labels of a prompt point, `latest` too."""
+    return labels_by_name(sql, project_id, [name])[name]
+
+
+def labels_by_name(sql: Connection, project_id: str, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Where the labels of some prompts point, `latest` too."""
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
     rows = sql.execute(
-        select(labels.c.label, labels.c.number)
-        .where(labels.c.project_id == project_id, labels.c.name == name)
-        .order_by(labels.c.label)
+        select(labels.c.name, labels.c.label, labels.c.number)
+        .where(labels.c.project_id == project_id, labels.c.name.in_(names))
+        .order_by(labels.c.name, labels.c.label)
     )
+    for row in rows:
+        found[row.name][row.label] = row.number
     newest = sql.execute(
-        select(func.max(versions.c.number)).where(versions.c.project_id == project_id, versions.c.name == name)
-    ).scalar_one()
-    found = {row.label: row.number for row in rows}
-    return found if newest is None else found | {LATEST: newest}
+        select(versions.c.name, func.max(versions.c.number).label("number"))
+        .where(versions.c.project_id == project_id, versions.c.name.in_(names))
+        .group_by(versions.c.name)
+    )
+    for name, number in newest:
+        found[name][LATEST] = number
+    return found
 
 
 def point(sql: Connection, project_id: str, name: str, label: str, number: int | None) -> None:
