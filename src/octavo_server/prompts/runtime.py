@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from octavo_server.prompts.model import MOST_BYTES, Body, Engine, Item, Message,
 
 _MUSTACHE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 _MOST_STEPS = 100_000
+_MOST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +98,21 @@ def _filled(engine: Engine, text: str, values: Mapping[str, JSON]) -> str:
         filled = _MUSTACHE.sub(lambda match: _written(values.get(match[1], "")), text)
         _check_size(len(filled))
         return filled
-    steps = 0
+    steps, end = 0, time.monotonic() + _MOST_S
 
-    def step() -> None:
+    def step(value: Any = None) -> Any:
         nonlocal steps
         steps += 1
-        if steps > _MOST_STEPS:
-            raise Invalid(f"The template takes more than {_MOST_STEPS} steps.", code="template_too_long")
+        if steps > _MOST_STEPS or time.monotonic() > end:
+            raise Invalid(
+                f"The template takes more than {_MOST_STEPS} steps, or {_MOST_S:.0f} s.", code="template_too_long"
+            )
+        return value
 
     pieces, size = [], 0
     try:
         for piece in _compiled(text)[0].generate({**values, _STEP: step}):
+            step()
             size += len(piece)
             _check_size(size)
             pieces.append(piece)
@@ -125,9 +131,9 @@ def _check_size(size: int) -> None:
 
 
 # A template loops, chooses and prints. What could make much out of little (macros, blocks, methods, unbounded
-# filters) is not there; loops are counted, and sums of texts measured.
+# filters) is not there; loops are counted, and what is put together is measured, so that each step is short.
 
-_STEP, _JOIN = "octavo_step", "octavo_join"
+_STEP, _JOIN, _MEASURED = "octavo_step", "octavo_join", "octavo_measured"
 _REFUSED = (
     *(nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block),
     *(nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport),
@@ -135,8 +141,8 @@ _REFUSED = (
 _FILTERS = frozenset(
     {
         *("abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length"),
-        *("list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr"),
-        *("sort", "string", "tojson", "trim", "truncate", "unique", "upper", "wordcount"),
+        *("list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr"),
+        *("sort", "string", "trim", "truncate", "unique", "upper", "wordcount"),
     }
 )
 _METHODS = frozenset({"endswith", "get", "items", "keys", "lower", "startswith", "strip", "title", "upper", "values"})
@@ -148,7 +154,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "+" and isinstance(left, str | list) and isinstance(right, str | list):
-            _check_size(len(left) + len(right))
+            _measured([left, right])
         elif not numbers or (operator == "**" and (abs(right) > 64 or abs(left) > 2**32)):
             raise Invalid(f"A template may not use {operator!r} on these values.", code="template_error")
         elif isinstance(left, int) and isinstance(right, int):
@@ -160,7 +166,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Bound(NodeTransformer):
-    """Counts the turns of loops, and measures texts that are joined."""
+    """Counts the turns of loops and all that may take long; measures texts that are joined and lists that are made."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 (the visitor finds it by this name)
         self.generic_visit(node)
@@ -169,7 +175,29 @@ class _Bound(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return _call(_JOIN, node.nodes)
+        return _call(_JOIN, [_call(_STEP, [node.nodes[0]]), *node.nodes[1:]])
+
+    def visit_List(self, node: nodes.List | nodes.Dict | nodes.Tuple) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return node if getattr(node, "ctx", "load") == "store" else _call(_MEASURED, [_call(_STEP, [node])])
+
+    visit_Dict = visit_Tuple = visit_List  # noqa: N815
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Filter:  # noqa: N802
+        self.generic_visit(node)
+        if node.node is not None:
+            node.node = _call(_STEP, [node.node])
+        return node
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _call(_STEP, [node.expr])
+        return node
+
+    def visit_Add(self, node: nodes.Add) -> nodes.Add:  # noqa: N802
+        self.generic_visit(node)
+        node.left = _call(_STEP, [node.left])
+        return node
 
 
 def _call(name: str, arguments: list[nodes.Expr] | None = None) -> nodes.Call:
@@ -177,23 +205,44 @@ def _call(name: str, arguments: list[nodes.Expr] | None = None) -> nodes.Call:
 
 
 def _join(*values: Any) -> str:
-    texts = [str(value) for value in values]
+    texts = [str(value) for value in _measured(values)]
     _check_size(sum(map(len, texts)))
     return "".join(texts)
 
 
 def _join_list(values: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
-    texts = [str(one[attribute] if attribute else one) for one in values]
+    texts = [str(one[attribute] if attribute else one) for one in _measured(list(values))]
     _check_size(sum(map(len, texts)) + len(separator) * len(texts))
     return separator.join(texts)
+
+
+def _measured(value: Any) -> Any:
+    """The value, if written out it is not too long: one that holds another many times counts it each time."""
+    size, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        size += len(one) if isinstance(one, str) else 1
+        _check_size(size)
+        if isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+    return value
+
+
+def _round(value: Any, digits: int = 0) -> float:
+    return round(float(value), max(-15, min(digits, 15)))
+
+
+def _tojson(value: Any, indent: int | None = None) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None).decode()
 
 
 def _make_sandbox() -> _Sandbox:
     sandbox = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0)
     allowed: dict[str, Callable[..., Any]] = {name: sandbox.filters[name] for name in _FILTERS}
-    sandbox.filters = {**allowed, "join": _join_list}
-    sandbox.globals = {"range": sandbox.globals["range"], _JOIN: _join}
-    sandbox.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False}
+    sandbox.filters = {**allowed, "join": _join_list, "round": _round, "tojson": _tojson}
+    sandbox.globals = {"range": sandbox.globals["range"], _JOIN: _join, _MEASURED: _measured}
     return sandbox
 
 

@@ -75,6 +75,8 @@ def test_jinja_loops_chooses_and_prints() -> None:
     text = "{% for one in docs %}{{ loop.index }}. {{ one.title | upper }}\n{% endfor %}{% if x is defined %}{{ x ~ 1 }}{% endif %}"
     assert jinja(text, docs=[{"title": "a"}, {"title": "b"}]) == "1. A\n2. B\n"
     assert jinja(text, docs=[], x="y") == "y1"
+    assert jinja("{% for k, v in {'a': (1, 2)}.items() %}{{ k }}{{ v[1] }}{{ [v] }}{% endfor %}") == "a2[(1, 2)]"
+    assert jinja("{{ 2.567 | round(1) }} {{ ['<b>'] | tojson(indent=4) }}") == '2.6 [\n  "<b>"\n]'
     assert jinja("{{ a | join(', ') }} {{ a | tojson }} {{ 2 * 3 + 4 }}", a=["é"]) == 'é ["é"] 10'
     with pytest.raises(Invalid, match="undefined"):
         jinja("{{ missing }}")
@@ -101,6 +103,10 @@ def test_jinja_loops_chooses_and_prints() -> None:
         "{{ range(999999999) | list }}",
         "{{ x.append(1) }}",
         "{{ 1 / 0 }}",
+        "{{ range(90000) | list | sort }}" * 2000,
+        "{% set a = range(90000) | list %}" + "{% set b = [a] %}{% set c = a + a %}{% set d = a == a %}" * 2000,
+        "{{ 1.5 | round(99999999, 'floor') }}",
+        "{% for a in range(9999) %}{% for b in range(9) %}{{ (range(90000) | list | sort) == 1 }}{% endfor %}{% endfor %}",
         "{{ " + "(" * 500 + "1" + ")" * 500 + " }}",
         "{% if %}",
     ],
@@ -111,7 +117,7 @@ def test_a_hostile_template_is_refused(text: str) -> None:
 
 
 def test_doubling_a_text_stops_at_the_limit() -> None:
-    for double in ("x ~ x", "x + x"):
+    for double in ("x ~ x", "x + x", "[x, x]", "(x, x)", "{1: x, 2: x}", "[x] + [x]", "[x, x] | join"):
         text = "{% set x = 'aaaaaaaaaaaaaaaa' %}" + f"{{% set x = {double} %}}" * 40 + "{{ x }}"
         with pytest.raises(Invalid, match="over"):
             jinja(text)
