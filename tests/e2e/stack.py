@@ -118,6 +118,10 @@ class Admin:
         """An answer as it is."""
         return self._http.get(path, headers=headers)
 
+    def work_in(self, project: str) -> None:
+        """Calls are about this project from now on."""
+        self._http.headers["X-Octavo-Project"] = project
+
     def new_project(self, name: str, upstream: str) -> str:
         """Makes a project whose models are all served by an OpenAI-compatible `upstream`; returns a key's secret."""
         project = self.call("POST", "/projects", {"name": name})
