@@ -1,5 +1,5 @@
-"""What Octavo shows of a client, in words; `shown.txt` beside each recording is what a person has looked at and found
-right.
+"""What Octavo shows of a client, in words. `shown.txt` beside each recording holds it, so that a change of the mapping
+shows as a difference that can be read; what is right is asserted in test_clients.py.
 
     python -m tests.contract.clients.show NAME …      # writes them anew; then look at the difference
 """

@@ -1,4 +1,5 @@
-"""What real clients sent, replayed over HTTP to a whole Octavo: everything a person expects to see is there."""
+"""What real clients sent, replayed over HTTP to a whole Octavo: what is shown, and that each call
+is counted once."""
 
 from __future__ import annotations
 
@@ -73,7 +74,7 @@ def test_every_client_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_shows_what_a_person_found_right(replay: Replay, name: str) -> None:
+def test_shows_the_same_as_when_it_was_last_looked_at(replay: Replay, name: str) -> None:
     assert shown(replay.seen[name]) == (RECORDED / name / "shown.txt").read_text()
 
 
