@@ -16,7 +16,7 @@ SHAPE = {"__init__", "model", "runtime", "store", "service", "routes", "workflow
 """A file, or a package of that name when it is long."""
 
 OWN_NOUNS: dict[str, set[str]] = {
-    "evals": {"evaluators", "statistics"},
+    "evals": {"datasets", "duplicates", "evaluators", "formats", "statistics"},
     "prompts": {"formats"},
     "traces": {
         "critical_path",

@@ -328,6 +328,250 @@ class AsyncCalls:
         """Sends the provider a free request with the connection's key and lists the models it answers with."""
         return cast("types.Probe", await self._call("POST", "/api/v1/connections/{}/test", (connection_id,)))
 
+    async def list_datasets(
+        self,
+        *,
+        search: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.Page[types.Dataset]:
+        """Datasets by name: those with `search` in it."""
+        return cast(
+            "types.Page[types.Dataset]",
+            await self._call("GET", "/api/v1/datasets", params={"search": search, "limit": limit, "cursor": cursor}),
+        )
+
+    async def create_dataset(
+        self,
+        *,
+        name: str,
+        description: str | NotGiven = NOT_GIVEN,
+        expected_schema: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        input_schema: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        metadata: Any | NotGiven = NOT_GIVEN,
+        splits: dict[str, int] | NotGiven = NOT_GIVEN,
+    ) -> types.Dataset:
+        """Makes a dataset; its version 1 is empty."""
+        return cast(
+            "types.Dataset",
+            await self._call(
+                "POST",
+                "/api/v1/datasets",
+                body={
+                    "name": name,
+                    "description": description,
+                    "expected_schema": expected_schema,
+                    "input_schema": input_schema,
+                    "metadata": metadata,
+                    "splits": splits,
+                },
+            ),
+        )
+
+    async def delete_dataset(self, dataset: str) -> None:
+        """Deletes a dataset with all its versions. Runs over it keep what they recorded."""
+        await self._call("DELETE", "/api/v1/datasets/{}", (dataset,))
+
+    async def read_dataset(self, dataset: str) -> types.Dataset:
+        """One dataset."""
+        return cast("types.Dataset", await self._call("GET", "/api/v1/datasets/{}", (dataset,)))
+
+    async def change_dataset(
+        self,
+        dataset: str,
+        *,
+        description: str | NotGiven = NOT_GIVEN,
+        expected_schema: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        input_schema: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        metadata: Any | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        splits: dict[str, int] | NotGiven = NOT_GIVEN,
+    ) -> types.Dataset:
+        """Changes what is given of a dataset. Other splits make another version."""
+        return cast(
+            "types.Dataset",
+            await self._call(
+                "PATCH",
+                "/api/v1/datasets/{}",
+                (dataset,),
+                body={
+                    "description": description,
+                    "expected_schema": expected_schema,
+                    "input_schema": input_schema,
+                    "metadata": metadata,
+                    "name": name,
+                    "splits": splits,
+                },
+            ),
+        )
+
+    async def remove_dataset_cases(
+        self, dataset: str, *, id: list[str], message: str | NotGiven = NOT_GIVEN
+    ) -> types.DatasetVersion:
+        """Takes cases out, as the next version. The versions that had them keep them."""
+        return cast(
+            "types.DatasetVersion",
+            await self._call("DELETE", "/api/v1/datasets/{}/cases", (dataset,), params={"id": id, "message": message}),
+        )
+
+    async def list_dataset_cases(
+        self,
+        dataset: str,
+        *,
+        version: str | NotGiven = NOT_GIVEN,
+        split: str | NotGiven = NOT_GIVEN,
+        tag: list[str] | NotGiven | None = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        cursor: str | NotGiven = NOT_GIVEN,
+    ) -> types.CasesPage:
+        """Cases of a version in their order: those of a split, with every `tag`."""
+        return cast(
+            "types.CasesPage",
+            await self._call(
+                "GET",
+                "/api/v1/datasets/{}/cases",
+                (dataset,),
+                params={"version": version, "split": split, "tag": tag, "limit": limit, "cursor": cursor},
+            ),
+        )
+
+    async def put_dataset_cases(
+        self,
+        dataset: str,
+        *,
+        cases: list[types.CaseIn],
+        expected: int | NotGiven | None = NOT_GIVEN,
+        message: str | NotGiven = NOT_GIVEN,
+        skip_duplicates: bool | NotGiven = NOT_GIVEN,
+    ) -> types.Put:
+        """Puts cases in, all or none, as the next version. Content that is there already is left out and reported."""
+        return cast(
+            "types.Put",
+            await self._call(
+                "POST",
+                "/api/v1/datasets/{}/cases",
+                (dataset,),
+                body={"cases": cases, "expected": expected, "message": message, "skip_duplicates": skip_duplicates},
+            ),
+        )
+
+    async def take_cases_from_traces(
+        self,
+        dataset: str,
+        *,
+        end: str | NotGiven = NOT_GIVEN,
+        environment: str | NotGiven = NOT_GIVEN,
+        expected: Literal["correction", "output", "none"] | NotGiven = NOT_GIVEN,
+        filter: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        message: str | NotGiven = NOT_GIVEN,
+        span_ids: list[str] | NotGiven = NOT_GIVEN,
+        split: str | NotGiven = NOT_GIVEN,
+        start: str | NotGiven = NOT_GIVEN,
+        tags: list[str] | NotGiven = NOT_GIVEN,
+        trace_ids: list[str] | NotGiven = NOT_GIVEN,
+    ) -> types.Put:
+        """Makes cases of traces or spans: their input, what a person said it should have answered, and what retrievers found."""
+        return cast(
+            "types.Put",
+            await self._call(
+                "POST",
+                "/api/v1/datasets/{}/cases/from-traces",
+                (dataset,),
+                body={
+                    "end": end,
+                    "environment": environment,
+                    "expected": expected,
+                    "filter": filter,
+                    "limit": limit,
+                    "message": message,
+                    "span_ids": span_ids,
+                    "split": split,
+                    "start": start,
+                    "tags": tags,
+                    "trace_ids": trace_ids,
+                },
+            ),
+        )
+
+    async def read_dataset_case(self, dataset: str, case_id: str) -> types.DatasetCase:
+        """A case as it is now, or was last."""
+        return cast(
+            "types.DatasetCase",
+            await self._call(
+                "GET",
+                "/api/v1/datasets/{}/cases/{}",
+                (
+                    dataset,
+                    case_id,
+                ),
+            ),
+        )
+
+    async def compare_dataset_versions(
+        self, dataset: str, *, before: str, after: str | NotGiven = NOT_GIVEN
+    ) -> list[types.CaseDifference]:
+        """The cases in which two versions differ. A version is a number, a digest or `latest`."""
+        return cast(
+            "list[types.CaseDifference]",
+            await self._call("GET", "/api/v1/datasets/{}/diff", (dataset,), params={"before": before, "after": after}),
+        )
+
+    async def import_dataset(
+        self,
+        dataset: str,
+        *,
+        content: str,
+        format: Literal["jsonl", "csv", "json"],
+        expected: int | NotGiven | None = NOT_GIVEN,
+        mapping: types.ColumnsIn | NotGiven = NOT_GIVEN,
+        message: str | NotGiven = NOT_GIVEN,
+        skip_duplicates: bool | NotGiven = NOT_GIVEN,
+        split: str | NotGiven = NOT_GIVEN,
+        tags: list[str] | NotGiven = NOT_GIVEN,
+    ) -> types.Put:
+        """Puts the cases of a file in, all or none; a refusal says which lines cannot be read. What `mapping` does not say goes by the names of the columns."""
+        return cast(
+            "types.Put",
+            await self._call(
+                "POST",
+                "/api/v1/datasets/{}/import",
+                (dataset,),
+                body={
+                    "content": content,
+                    "format": format,
+                    "expected": expected,
+                    "mapping": mapping,
+                    "message": message,
+                    "skip_duplicates": skip_duplicates,
+                    "split": split,
+                    "tags": tags,
+                },
+            ),
+        )
+
+    async def check_dataset_leakage(
+        self, dataset: str, *, version: str | NotGiven = NOT_GIVEN, similarity: float | NotGiven = NOT_GIVEN
+    ) -> types.LeakageReport:
+        """Cases that ask nearly the same, between splits and within them, by the share of three-word runs that they have in common."""
+        return cast(
+            "types.LeakageReport",
+            await self._call(
+                "GET", "/api/v1/datasets/{}/leakage", (dataset,), params={"version": version, "similarity": similarity}
+            ),
+        )
+
+    async def list_dataset_versions(
+        self, dataset: str, *, limit: int | NotGiven = NOT_GIVEN, cursor: str | NotGiven = NOT_GIVEN
+    ) -> types.Page[types.DatasetVersion]:
+        """Versions, the newest first."""
+        return cast(
+            "types.Page[types.DatasetVersion]",
+            await self._call(
+                "GET", "/api/v1/datasets/{}/versions", (dataset,), params={"limit": limit, "cursor": cursor}
+            ),
+        )
+
     async def list_end_users(
         self,
         *,

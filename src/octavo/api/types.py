@@ -101,6 +101,57 @@ CaptureMode = Literal["full", "metadata", "none"]
 """How much of a call is kept: everything, all but the contents, or nothing but the count."""
 
 
+class CaseContent(TypedDict):
+    """What an application is asked, and what is known of a good answer. `split` "" is that of the inputs' hash."""
+
+    context: NotRequired[list[str]]
+    expected: NotRequired[Any]
+    inputs: Any
+    metadata: NotRequired[dict[str, Any]]
+    split: NotRequired[str]
+    tags: NotRequired[list[str]]
+
+
+class CaseDifference(TypedDict):
+    """A case in which two versions differ: its content before and after, null where it was not there."""
+
+    after: CaseContent | None
+    before: CaseContent | None
+    id: str
+
+
+class CaseIn(TypedDict):
+    """A case to put in. Under the `id` of one that is there it replaces that one."""
+
+    context: NotRequired[list[str]]
+    expected: NotRequired[Any]
+    id: NotRequired[str | None]
+    inputs: Any
+    metadata: NotRequired[dict[str, Any]]
+    source_span_id: NotRequired[str]
+    source_trace_id: NotRequired[str]
+    split: NotRequired[str]
+    tags: NotRequired[list[str]]
+
+
+class CasePair(TypedDict):
+    """Two cases that ask nearly the same, and the splits they are in."""
+
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+    similarity: float
+
+
+class CasesPage(TypedDict):
+    """A page of a version's cases."""
+
+    data: list[DatasetCase]
+    next_cursor: str | None
+    version: DatasetVersion
+
+
 class Category(TypedDict):
     """One of the values that a score may have."""
 
@@ -149,6 +200,18 @@ class ChannelTest(TypedDict):
     message: str
     ok: bool
     status: int
+
+
+class ColumnsIn(TypedDict):
+    """Which column of a file is what; what is not said goes by the columns' names. Several columns become an object. `metadata` [] drops what is left; not said, it is kept."""
+
+    context: NotRequired[str | None]
+    expected: NotRequired[str | list[str] | None]
+    id: NotRequired[str | None]
+    inputs: NotRequired[str | list[str] | None]
+    metadata: NotRequired[list[str] | None]
+    split: NotRequired[str | None]
+    tags: NotRequired[str | None]
 
 
 class CommentIn(TypedDict):
@@ -228,6 +291,88 @@ class CriticalPath(TypedDict):
     owner: str
     steps: list[PathStep]
     total_ns: int
+
+
+class Dataset(TypedDict):
+    """A dataset and its newest version."""
+
+    created_at: str
+    description: str
+    expected_schema: Any
+    id: str
+    input_schema: Any
+    metadata: Any
+    name: str
+    splits: dict[str, int]
+    updated_at: str
+    version: DatasetVersion
+
+
+class DatasetCase(TypedDict):
+    """A case of a dataset. `split` is the one it belongs to; `digest` is that of its content."""
+
+    context: NotRequired[list[str]]
+    created_at: str
+    digest: str
+    expected: NotRequired[Any]
+    id: str
+    in_dataset: bool
+    inputs: Any
+    metadata: NotRequired[dict[str, Any]]
+    source_span_id: str
+    source_trace_id: str
+    split: NotRequired[str]
+    tags: NotRequired[list[str]]
+    updated_at: str
+
+
+class DatasetChange(TypedDict):
+    """What is to be changed of a dataset; the rest stays."""
+
+    description: NotRequired[str]
+    expected_schema: NotRequired[dict[str, Any] | None]
+    input_schema: NotRequired[dict[str, Any] | None]
+    metadata: NotRequired[Any]
+    name: NotRequired[str]
+    splits: NotRequired[dict[str, int]]
+
+
+class DatasetImport(TypedDict):
+    """A file of cases: JSON lines, CSV with a first line of names, or JSON (a list of objects, an object of columns, or the answer of Hugging Face's dataset viewer)."""
+
+    content: str
+    expected: NotRequired[int | None]
+    format: Literal["jsonl", "csv", "json"]
+    mapping: NotRequired[ColumnsIn]
+    message: NotRequired[str]
+    skip_duplicates: NotRequired[bool]
+    split: NotRequired[str]
+    tags: NotRequired[list[str]]
+
+
+class DatasetIn(TypedDict):
+    """A new dataset. `splits` share its cases out by the hash of their inputs: `{"test": 20, "train": 80}`. The JSON schemas are what inputs and expected outputs have to be."""
+
+    description: NotRequired[str]
+    expected_schema: NotRequired[dict[str, Any] | None]
+    input_schema: NotRequired[dict[str, Any] | None]
+    metadata: NotRequired[Any]
+    name: str
+    splits: NotRequired[dict[str, int]]
+
+
+class DatasetVersion(TypedDict):
+    """A state of a dataset, which never changes. `digest` is that of its cases' digests and its splits."""
+
+    added: int
+    author: Author
+    cases: int
+    created_at: str
+    digest: str
+    message: str
+    number: int
+    removed: int
+    splits: dict[str, int]
 
 
 class Delivery(TypedDict):
@@ -356,6 +501,22 @@ class ForkIn(TypedDict):
     reference: str
 
 
+class FromTraces(TypedDict):
+    """Which traces or spans to take: by id, or the newest that a search finds (`filter`, `start`, `end`, `environment`: times as 2026-01-31T12:00:00Z or -24h). `expected` is the correction that a person wrote (`correction`), what came out (`output`), or left open (`none`)."""
+
+    end: NotRequired[str]
+    environment: NotRequired[str]
+    expected: NotRequired[Literal["correction", "output", "none"]]
+    filter: NotRequired[str]
+    limit: NotRequired[int]
+    message: NotRequired[str]
+    span_ids: NotRequired[list[str]]
+    split: NotRequired[str]
+    start: NotRequired[str]
+    tags: NotRequired[list[str]]
+    trace_ids: NotRequired[list[str]]
+
+
 class Group(TypedDict):
     """What happened under one session or end user."""
 
@@ -433,6 +594,17 @@ class LatencyOwner(TypedDict):
     own_ms_per_trace: float
     share: float
     traces: int
+
+
+class LeakageReport(TypedDict):
+    """Pairs of cases that ask nearly the same: `leaks` between splits, `near_duplicates` within one. `complete` is false when there were too many to look at, or to tell, all of them."""
+
+    cases: int
+    complete: bool
+    leaks: int
+    near_duplicates: int
+    pairs: list[CasePair]
+    version: int
 
 
 class LoginBody(TypedDict):
@@ -734,6 +906,27 @@ class Provider(TypedDict):
     options: list[Option]
     secret_help: str
     title: str
+
+
+class PutIn(TypedDict):
+    """Cases to put in, all or none. `expected` is the version that the caller looked at, if that matters."""
+
+    cases: list[CaseIn]
+    expected: NotRequired[int | None]
+    message: NotRequired[str]
+    skip_duplicates: NotRequired[bool]
+
+
+class Put(TypedDict):
+    """What came of it: the version that has the cases, their ids in order, and how many were new, changed, there already under their id, or left out because the same content is there (`duplicates` names some of them)."""
+
+    added: int
+    changed: int
+    duplicate_count: int
+    duplicates: list[str]
+    ids: list[str]
+    unchanged: int
+    version: DatasetVersion
 
 
 class RatesBody(TypedDict):

@@ -23,6 +23,9 @@ from octavo_server.costs.routes import build_router as costs_router
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.costs.service import Costs
 from octavo_server.costs.service.addresses import Addresses, resolve_host
+from octavo_server.evals.routes import build_datasets_router
+from octavo_server.evals.service.datasets import Datasets
+from octavo_server.evals.service.harvest import Harvest
 from octavo_server.gateway.app import Gateway
 from octavo_server.gateway.messenger import Messenger
 from octavo_server.gateway.providers.base import Provider
@@ -105,6 +108,7 @@ class Rooms:
     alerts: Alerts
     views: Views
     prompts: Prompts
+    datasets: Datasets
 
 
 class Server:
@@ -273,6 +277,7 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_views_router(rooms.views),
         build_media_router(rooms.media),
         prompts_router(rooms.prompts),
+        build_datasets_router(rooms.datasets, Harvest(rooms.datasets, rooms.traces, rooms.scores)),
         playground_router(gateway),
         health.build_api_router(health_, live),
     ]
@@ -349,6 +354,7 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         insight=Insight(traces, FailureStore(telemetry), clock),
         views=Views(control, clock),
         prompts=Prompts(control, clock),
+        datasets=Datasets(control, clock),
         alerts=Alerts(
             control,
             traces,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,10 @@ refs = Table(
     Column("digest", Text, nullable=False),
     Column("moved_at", UtcDateTime, nullable=False),
 )
+
+
+_AT_ONCE = 5_000
+"""Rows of one statement: databases take only so many parameters."""
 
 
 class RefMoved(Conflict):
@@ -73,6 +78,30 @@ def put_part(transaction: Transaction, project_id: str, value: JSON, *, at: date
         .on_conflict_do_nothing()
     )
     return digest
+
+
+def put_parts(transaction: Transaction, project_id: str, bodies: Mapping[str, bytes], *, at: datetime) -> None:
+    """Stores many parts at once: canonical JSON by its digest."""
+    rows = [
+        {"project_id": project_id, "digest": digest, "body": body.decode(), "created_at": at}
+        for digest, body in bodies.items()
+    ]
+    dialect_insert = sqlite.insert if transaction.connection.dialect.name == "sqlite" else postgresql.insert
+    for first in range(0, len(rows), _AT_ONCE):
+        transaction.connection.execute(dialect_insert(parts).on_conflict_do_nothing(), rows[first : first + _AT_ONCE])
+
+
+def get_parts(connection: Connection, project_id: str, digests: Sequence[str]) -> dict[str, JSON]:
+    """The values stored under these digests, those that are there."""
+    found: dict[str, JSON] = {}
+    for first in range(0, len(digests), _AT_ONCE):
+        rows = connection.execute(
+            select(parts.c.digest, parts.c.body).where(
+                parts.c.project_id == project_id, parts.c.digest.in_(digests[first : first + _AT_ONCE])
+            )
+        )
+        found |= {row.digest: orjson.loads(row.body) for row in rows}
+    return found
 
 
 def get_part(connection: Connection, project_id: str, digest: str) -> JSON:

@@ -119,6 +119,12 @@ class Scores:
         rows = await self._store.find(project_id, scope, limit=limit + 1, before=position_of(cursor))
         return page_of(rows, limit, "time", "id")
 
+    async def corrections(self, project_id: str, trace_id: str) -> dict[str, str]:
+        """What people wrote that the output should have been: by span, "" for the trace, the newest of each."""
+        scope = ScoreScope(trace_ids=(trace_id,), data_types=("CORRECTION",))
+        rows = await self._store.find(project_id, scope, limit=1000, before=None)
+        return {row["span_id"]: row["string_value"] for row in reversed(rows)}
+
     async def means(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, dict[str, float]]:
         """The mean of each score that is a number, by trace and name."""
         return await self._store.means(project_id, trace_ids) if trace_ids else {}

@@ -1,0 +1,5 @@
+"""Evaluation over HTTP: Octavo's own API, and Langfuse's."""
+
+from octavo_server.evals.routes.datasets import build_datasets_router
+
+__all__ = ["build_datasets_router"]

@@ -1,0 +1,1 @@
+"""The verbs of evaluation: datasets, and runs over them."""
