@@ -153,6 +153,34 @@ class Version:
         return {"number": self.number, "digest": self.digest, "cases": self.cases, "message": self.message}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLink:
+    """A trace in which a client ran an item, as one of a named run."""
+
+    id: str
+    dataset_id: str
+    run_id: str
+    run_name: str
+    description: str
+    metadata: JSON
+    item_id: str
+    trace_id: str
+    span_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A client's run over a dataset."""
+
+    id: str
+    name: str
+    description: str
+    metadata: JSON
+    created_at: datetime
+    updated_at: datetime
+
+
 def case_of(value: Mapping[str, Any]) -> Case:
     """A case as callers and files give it. Raises Invalid."""
     context = value.get("context")

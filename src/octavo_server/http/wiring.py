@@ -23,9 +23,10 @@ from octavo_server.costs.routes import build_router as costs_router
 from octavo_server.costs.runtime import ShippedTable
 from octavo_server.costs.service import Costs
 from octavo_server.costs.service.addresses import Addresses, resolve_host
-from octavo_server.evals.routes import build_datasets_router
+from octavo_server.evals.routes import build_datasets_router, build_langfuse_datasets_router
 from octavo_server.evals.service.datasets import Datasets
 from octavo_server.evals.service.harvest import Harvest
+from octavo_server.evals.service.langfuse import LangfuseDatasets
 from octavo_server.gateway.app import Gateway
 from octavo_server.gateway.messenger import Messenger
 from octavo_server.gateway.providers.base import Provider
@@ -64,6 +65,7 @@ from octavo_server.stores.telemetry import HttpTelemetry
 from octavo_server.traces.routes import (
     build_alerts_router,
     build_insight_router,
+    build_langfuse_experiments_router,
     build_langfuse_media_router,
     build_langfuse_missing_router,
     build_langfuse_router,
@@ -75,12 +77,14 @@ from octavo_server.traces.routes import (
 from octavo_server.traces.routes import build_router as traces_router
 from octavo_server.traces.service import Receiving, Traces
 from octavo_server.traces.service.alerts import Alerts, Teller
+from octavo_server.traces.service.experiments import Experiments
 from octavo_server.traces.service.insight import Insight
 from octavo_server.traces.service.langfuse import LangfuseApi
 from octavo_server.traces.service.media import MediaFiles
 from octavo_server.traces.service.scores import Scores
 from octavo_server.traces.service.views import Views
 from octavo_server.traces.store import SpanStore
+from octavo_server.traces.store.experiments import ExperimentStore
 from octavo_server.traces.store.failures import FailureStore
 from octavo_server.traces.store.langfuse import ObservationStore
 from octavo_server.traces.store.scores import ScoreStore
@@ -109,6 +113,8 @@ class Rooms:
     views: Views
     prompts: Prompts
     datasets: Datasets
+    langfuse_datasets: LangfuseDatasets
+    experiments: Experiments
 
 
 class Server:
@@ -288,6 +294,8 @@ def build_api(settings: Settings, rooms: Rooms, gateway: Gateway, health_: Healt
         build_langfuse_media_router(rooms.media, public_url=settings.public_url),
         build_otlp_router(Receiving(rooms.spool, max_bytes=settings.max_otlp_mb << 20)),
         build_langfuse_prompts_router(rooms.prompts),
+        build_langfuse_datasets_router(rooms.langfuse_datasets, rooms.media, public_url=settings.public_url),
+        build_langfuse_experiments_router(rooms.experiments),
         build_langfuse_missing_router(),
     ]
     return build_app(api, root, version=version("octavo"))
@@ -342,6 +350,7 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
     box = _box(settings)
     blobs = BlobStore(media_folder(settings))
     media = MediaFiles(control, blobs, box, clock, max_bytes=settings.max_body_mb << 20)
+    datasets = Datasets(control, clock)
     return Rooms(
         control=control,
         telemetry=telemetry,
@@ -354,7 +363,9 @@ def _open_rooms(settings: Settings, clock: Clock, upstream: Upstream, *, local_u
         insight=Insight(traces, FailureStore(telemetry), clock),
         views=Views(control, clock),
         prompts=Prompts(control, clock),
-        datasets=Datasets(control, clock),
+        datasets=datasets,
+        langfuse_datasets=LangfuseDatasets(control, datasets, clock),
+        experiments=Experiments(ExperimentStore(telemetry), scores),
         alerts=Alerts(
             control,
             traces,

@@ -74,3 +74,14 @@ def test_scores_lists_sessions_and_files(said: Any) -> None:
     assert said["resolved"] == "data:image/png;base64," + base64.b64encode(b"a picture from node").decode()
     assert said["seeded"] == hashlib.sha256(b"seed").hexdigest()[:32]
     assert said["url"].endswith(f"/traces/{trace_id}")
+
+
+def test_a_run_over_a_dataset_is_an_experiment(said: Any) -> None:
+    assert len(said["ran"]) == 2
+    assert said["runItems"] == said["ran"]
+    for item in said["experiment"]:
+        assert said["ran"][item["experimentItemId"]] == item["traceId"]
+        assert (item["output"], item["expectedOutput"]) == (item["input"] * 2, item["input"] * 2)
+        assert (item["experimentName"], item["experimentDescription"]) == ("first run", "Twice")
+        assert item["experimentDatasetId"] == said["datasetId"]
+        assert [(one["name"], one["value"]) for one in item["scores"]] == [("exact", 1)]

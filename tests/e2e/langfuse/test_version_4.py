@@ -76,6 +76,14 @@ def test_lists_pages_and_sessions(said: Any) -> None:
     assert (said["newer"], said["missing"]) == (4, "not found")
 
 
+def test_a_run_over_a_dataset_is_kept_and_forgotten(said: Any) -> None:
+    assert len(said["ran"]) == 2
+    assert said["run_items"] == said["ran"]
+    first, *others, dataset = said["run"]
+    assert (set(others), dataset) == ({first}, "v4/sums")
+    assert said["run_pages"] == [2, 1, 1, 0]
+
+
 def test_the_link_that_the_sdk_prints_leads_to_the_trace(said: Any, admin: Admin) -> None:
     assert said["url"].endswith(f"/traces/{said['trace']['id']}")
     project = said["url"].split("/project/")[1].split("/")[0]

@@ -91,9 +91,24 @@ try:
 except NotFoundError:
     missing = "not found"
 
+langfuse.create_dataset(name="v4/sums")
+for number in (1, 2):
+    langfuse.create_dataset_item(dataset_name="v4/sums", input=number, expected_output=number * 2)
+dataset = langfuse.get_dataset("v4/sums")
+ran = dataset.run_experiment(name="v4", run_name="first run", task=lambda *, item, **_: item.input * 2)
+run = langfuse.get_dataset_run(dataset_name="v4/sums", run_name="first run")
+runs = langfuse.get_dataset_runs(dataset_name="v4/sums")
+links = api.dataset_run_items.list(dataset_id=dataset.id, run_name="first run", limit=1)
+langfuse.delete_dataset_run(dataset_name="v4/sums", run_name="first run")
+left = langfuse.get_dataset_runs(dataset_name="v4/sums")
+
 print(
     json.dumps(
         {
+            "ran": {one.item.id: one.trace_id for one in ran.item_results},
+            "run": [ran.dataset_run_id, run.id, runs.data[0].id, run.dataset_name],
+            "run_items": {one.dataset_item_id: one.trace_id for one in run.dataset_run_items},
+            "run_pages": [links.meta.total_items, len(links.data), runs.meta.total_items, left.meta.total_items],
             "known": known,
             "cost": told["cost"],
             "trace": json.loads(trace.json()),

@@ -21,6 +21,7 @@ from octavo_server.evals import datasets as nouns
 from octavo_server.evals.datasets import Case, Dataset, DatasetNotFound, Draft, Item, Schemas, Version, case_of
 from octavo_server.evals.duplicates import Leakage, find_leaks
 from octavo_server.evals.store import datasets as store
+from octavo_server.evals.store import langfuse as runs
 from octavo_server.stores.control import ControlStore, Transaction
 from octavo_server.stores.objects import get_parts, put_parts
 
@@ -119,9 +120,8 @@ class Datasets:
         """Changes what is told of a dataset; other splits make another version. Raises DatasetNotFound, Invalid,
         Conflict."""
         given = _checked(changes)
-        now = self._clock.now()
         with self._control.transaction() as tx:
-            sql = tx.connection
+            sql, now = tx.connection, self._clock.now()
             before = _dataset(sql, by.project, reference)
             after = replace(before, **given, updated_at=now)
             if after.name != before.name and store.find_dataset(sql, by.project, after.name) is not None:
@@ -138,6 +138,7 @@ class Datasets:
         with self._control.transaction() as tx:
             found = _dataset(tx.connection, by.project, reference)
             store.delete_dataset(tx.connection, found.id)
+            runs.delete_links(tx.connection, by.project, found.id)
             tx.record(event_of(by, "dataset.deleted", found.id, self._clock.now(), before=found.view(), after=None))
 
     def versions(self, by: Principal, reference: str, *, below: int = 2**31 - 1, limit: int) -> list[Version]:
@@ -171,9 +172,8 @@ class Datasets:
             schemas = _schemas(_dataset(sql, by.project, reference))
         # All that takes time is done before the transaction: writers wait for each other.
         frozen = _all(drafts, lambda draft: _frozen(draft, schemas))
-        now = self._clock.now()
         with self._control.transaction() as tx:
-            sql = tx.connection
+            sql, now = tx.connection, self._clock.now()
             dataset = _dataset(sql, by.project, reference)
             if expected is not None and expected != dataset.version:
                 raise Conflict(
@@ -198,9 +198,8 @@ class Datasets:
         self, by: Principal, reference: str, ids: Sequence[str], *, message: str = "", archive: bool = False
     ) -> Version:
         """Takes cases out of the versions to come; those that had them keep them. Raises DatasetNotFound."""
-        now = self._clock.now()
         with self._control.transaction() as tx:
-            sql = tx.connection
+            sql, now = tx.connection, self._clock.now()
             dataset = _dataset(sql, by.project, reference)
             there = store.find_items(sql, by.project, ids)
             for one in ids:
@@ -303,7 +302,7 @@ class Datasets:
             splits=dataset.splits,
             author=by.actor,
             message=message,
-            created_at=self._clock.now(),
+            created_at=after.updated_at,
         )
         store.put_dataset(tx.connection, after)
         store.insert_version(tx.connection, version)

@@ -210,21 +210,44 @@ def digests_now(sql: Connection, dataset_id: str) -> list[str]:
     return list(rows.scalars())
 
 
-def list_items(
-    sql: Connection, dataset_id: str, version: int, *, after: int = -1, before: int | None = None, limit: int
-) -> list[Item]:
-    """Items of a version in their order, behind a position; the last ones first when they are those `before` one."""
-    query = select(items).where(
-        items.c.dataset_id == dataset_id,
-        items.c.added <= version,
-        or_(items.c.removed.is_(None), items.c.removed > version),
-        items.c.position > after,
+def list_items(sql: Connection, dataset_id: str, version: int, *, after: int = -1, limit: int) -> list[Item]:
+    """Items of a version in their order, behind a position."""
+    rows = sql.execute(
+        select(items)
+        .where(items.c.dataset_id == dataset_id, _in_version(version), items.c.position > after)
+        .order_by(items.c.position)
+        .limit(limit)
     )
-    if before is not None:
-        query = query.where(items.c.position < before).order_by(items.c.position.desc())
-    else:
-        query = query.order_by(items.c.position)
-    return [_item(row) for row in sql.execute(query.limit(limit))]
+    return [_item(row) for row in rows]
+
+
+def page_items(
+    sql: Connection,
+    project_id: str,
+    *,
+    dataset_id: str = "",
+    version: int | None = None,
+    source: Source,
+    limit: int,
+    skip: int,
+) -> tuple[list[Item], int]:
+    """Items of one dataset, at a version, or of all datasets now, those made last first; and how many there are."""
+    wanted = [
+        items.c.project_id == project_id,
+        items.c.removed.is_(None) if version is None else _in_version(version),
+        *([items.c.dataset_id == dataset_id] if dataset_id else []),
+        *([items.c.source_trace_id == source.trace_id] if source.trace_id else []),
+        *([items.c.source_span_id == source.span_id] if source.span_id else []),
+    ]
+    count = sql.execute(select(func.count()).select_from(items).where(*wanted)).scalar_one()
+    rows = sql.execute(
+        select(items)
+        .where(*wanted)
+        .order_by(items.c.created_at.desc(), items.c.position.desc(), items.c.id)
+        .limit(limit)
+        .offset(skip)
+    )
+    return [_item(row) for row in rows], int(count)
 
 
 def find_items(sql: Connection, project_id: str, ids: Sequence[str]) -> dict[str, Item]:
@@ -280,6 +303,10 @@ def end_items(sql: Connection, project_id: str, ids: Sequence[str], *, removed: 
 def forget_archived(sql: Connection, project_id: str, item_id: str) -> None:
     """An item that was archived is deleted; the versions it was in keep it."""
     sql.execute(update(items).where(items.c.project_id == project_id, items.c.id == item_id).values(is_archived=False))
+
+
+def _in_version(version: int) -> ColumnElement[bool]:
+    return (items.c.added <= version) & or_(items.c.removed.is_(None), items.c.removed > version)
 
 
 def _matching(project_id: str, search: str) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Observability over HTTP: what is read back, scores and comments, and OTLP, which comes in."""
 
 from octavo_server.traces.routes.alerts import build_alerts_router
+from octavo_server.traces.routes.experiments import build_langfuse_experiments_router
 from octavo_server.traces.routes.insight import build_insight_router
 from octavo_server.traces.routes.langfuse import build_langfuse_missing_router, build_langfuse_router
 from octavo_server.traces.routes.media import build_langfuse_media_router, build_media_router
@@ -13,6 +14,7 @@ __all__ = [
     "OTLP_PATHS",
     "build_alerts_router",
     "build_insight_router",
+    "build_langfuse_experiments_router",
     "build_langfuse_media_router",
     "build_langfuse_missing_router",
     "build_langfuse_router",

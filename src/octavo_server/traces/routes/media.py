@@ -80,7 +80,7 @@ def build_langfuse_media_router(files: MediaFiles, *, public_url: str) -> APIRou
     )
 
     def url_of(request: Request, media: Media, token: str) -> str:
-        return f"{_base(request, public_url)}/api/public/media/{media.id}/content?token={token}"
+        return content_url(request, media, token, public_url=public_url)
 
     @router.post("", **allows(Permission.TRACES_WRITE))
     def langfuse_announce_media(caller: Caller, body: Announced, request: Request) -> Response:
@@ -146,6 +146,11 @@ def _file(files: MediaFiles, media: Media) -> FileResponse:
         content_disposition_type="inline" if media.is_shown else "attachment",
         headers={"content-security-policy": _ALONE, "cache-control": "private, max-age=3600"},
     )
+
+
+def content_url(request: Request, media: Media, token: str, *, public_url: str) -> str:
+    """Where a file is fetched, or uploaded to, by whoever holds the token."""
+    return f"{_base(request, public_url)}/api/public/media/{media.id}/content?token={token}"
 
 
 def _base(request: Request, public_url: str) -> str:

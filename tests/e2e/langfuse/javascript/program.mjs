@@ -107,8 +107,33 @@ try {
   missing = error.statusCode;
 }
 
+await langfuse.api.datasets.create({ name: "js/sums" });
+for (const number of [1, 2]) {
+  await langfuse.dataset.createItem({ datasetName: "js/sums", input: number, expectedOutput: number * 2 });
+}
+const dataset = await langfuse.dataset.get("js/sums");
+const ran = await dataset.runExperiment({
+  name: "js",
+  runName: "first run",
+  description: "Twice",
+  task: async (item) => item.input * 2,
+  evaluators: [async ({ output, expectedOutput }) => ({ name: "exact", value: output === expectedOutput ? 1 : 0 })],
+});
+await processor.forceFlush();
+const run = await langfuse.getDatasetRun("js/sums", "first run");
+const since = new Date(Date.now() - 3_600_000).toISOString();
+const fields = "core,dataset,io,scores,experimentMetadata";
+const experiment = await soon(
+  () => langfuse.api.experiments.listItems({ fromStartTime: since, experimentId: run.id, fields }),
+  (page) => page.data.length === 2 && page.data.every((one) => one.scores.length === 1),
+);
+
 console.log(
   JSON.stringify({
+    ran: Object.fromEntries(ran.itemResults.map((one) => [one.item.id, one.traceId])),
+    runItems: Object.fromEntries(run.datasetRunItems.map((one) => [one.datasetItemId, one.traceId])),
+    experiment: experiment.data,
+    datasetId: dataset.id,
     cost,
     trace,
     listed: listed.data.map((one) => one.id),
