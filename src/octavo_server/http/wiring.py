@@ -325,6 +325,8 @@ def openapi_text() -> str:
             document = describe(build_api(settings, rooms, gateway, nothing, Live(lambda: (0, 0))))
         finally:
             rooms.spool.close()
+            rooms.control.close()
+            asyncio.run(rooms.counters.close())
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"
 
 
