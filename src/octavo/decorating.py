@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from opentelemetry import context as otel
 
-from octavo.observing import Kind, Span
+from octavo.observing import Ending, Kind, Span
 from octavo.quietly import quietly
 from octavo.tracing import TRACING
 
@@ -156,6 +156,7 @@ class _Steps(Generator[Any, Any, Any]):
         self._inner = inner
         self._context = _context_of(span)
         self._output = _Output(span, capture)
+        self._ending = Ending(StopIteration, self._output.finish)
 
     def send(self, value: Any) -> Any:
         return self._step(self._inner.send, value)
@@ -164,22 +165,13 @@ class _Steps(Generator[Any, Any, Any]):
         return self._step(self._inner.throw, *error)
 
     def close(self) -> None:
-        try:
+        with self._ending:
             self._context.run(self._inner.close)
-        except BaseException as error:
-            self._output.finish(error)
-            raise
         self._output.finish()
 
     def _step(self, call: Callable[..., Any], *args: Any) -> Any:
-        try:
+        with self._ending:
             item = self._context.run(call, *args)
-        except StopIteration:
-            self._output.finish()
-            raise
-        except BaseException as error:
-            self._output.finish(error)
-            raise
         self._output.item(item)
         return item
 
@@ -194,6 +186,7 @@ class _AsyncSteps(AsyncGenerator[Any, Any]):
         self._inner = inner
         self._context = _context_of(span)
         self._output = _Output(span, capture)
+        self._ending = Ending(StopAsyncIteration, self._output.finish)
 
     async def asend(self, value: Any) -> Any:
         return await self._step(self._inner.asend(value))
@@ -202,22 +195,13 @@ class _AsyncSteps(AsyncGenerator[Any, Any]):
         return await self._step(self._inner.athrow(*error))
 
     async def aclose(self) -> None:
-        try:
+        with self._ending:
             await _Within(self._context, self._inner.aclose())
-        except BaseException as error:
-            self._output.finish(error)
-            raise
         self._output.finish()
 
     async def _step(self, step: Awaitable[Any]) -> Any:
-        try:
+        with self._ending:
             item = await _Within(self._context, step)
-        except StopAsyncIteration:
-            self._output.finish()
-            raise
-        except BaseException as error:
-            self._output.finish(error)
-            raise
         self._output.item(item)
         return item
 

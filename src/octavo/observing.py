@@ -21,6 +21,7 @@ from octavo.serialising import plain_of
 from octavo.tracing import TRACING, content_of, merged, shared_attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from octavo.scoring import ScoreValue
@@ -333,3 +334,21 @@ def _document(document: Any) -> Any:
     if hasattr(document, "page_content"):  # LangChain's
         return {"content": document.page_content, "metadata": getattr(document, "metadata", None)}
     return document
+
+
+class Ending:
+    """Around a step of what is iterated: `finish` is told when that is its end, and with which error."""
+
+    def __init__(self, end: type[Exception], finish: Callable[..., None]) -> None:
+        self._end, self._finish = end, finish
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        if isinstance(error, self._end):
+            self._finish()
+        elif error is not None:
+            self._finish(error)

@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from octavo import messages
 from octavo.config import read_config
-from octavo.observing import Kind, Span
+from octavo.observing import Ending, Kind, Span
 from octavo.quietly import quietly
 from octavo.serialising import plain_of
 from octavo.tracing import TRACING, shared_attributes
@@ -295,17 +295,12 @@ class _Watched(Iterator[Any]):
     def __init__(self, chunks: Iterator[Any], call: _Call) -> None:
         self._chunks, self._chunk = chunks, quietly(call.chunk)
         self.finish = _once(call.finish)
+        self._ending = Ending(StopIteration, self.finish)
         TRACING.unfinished.add(self)
 
     def __next__(self) -> Any:
-        try:
+        with self._ending:
             chunk = next(self._chunks)
-        except StopIteration:
-            self.finish()
-            raise
-        except BaseException as error:
-            self.finish(error)
-            raise
         self._chunk(chunk)
         return chunk
 
@@ -317,17 +312,12 @@ class _AsyncWatched(AsyncIterator[Any]):
     def __init__(self, chunks: AsyncIterator[Any], call: _Call) -> None:
         self._chunks, self._chunk = chunks, quietly(call.chunk)
         self.finish = _once(call.finish)
+        self._ending = Ending(StopAsyncIteration, self.finish)
         TRACING.unfinished.add(self)
 
     async def __anext__(self) -> Any:
-        try:
+        with self._ending:
             chunk = await self._chunks.__anext__()
-        except StopAsyncIteration:
-            self.finish()
-            raise
-        except BaseException as error:
-            self.finish(error)
-            raise
         self._chunk(chunk)
         return chunk
 

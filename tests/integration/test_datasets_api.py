@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from tests.integration.http_server import client_of, log_in, make_key, make_project, running, settings_of
+from tests.integration.http_server import make_key
 
 API = "/api/v1/datasets"
-
-
-@pytest.fixture
-async def console(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(settings_of(tmp_path)) as server, client_of(server) as client:
-        await log_in(client)
-        await make_project(client)
-        yield client
 
 
 async def done(client: httpx.AsyncClient, method: str, path: str, status: int = 200, **sent: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How Langfuse's API tells errors, for the rooms that serve a part of it: `{"message", "error"}`."""
+"""How Langfuse's API answers, for the rooms that serve a part of it; errors are `{"message", "error"}`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -21,6 +22,16 @@ def langfuse_refusal(status: int, message: str, retry_after_s: float | None = No
     status = 400 if status in (409, 422) else status
     headers = {"retry-after": f"{math.ceil(retry_after_s or 2)}"} if status in (429, 503) else {}
     return JSONResponse({"message": message, "error": _ERRORS.get(status, "InternalServerError")}, status, headers)
+
+
+def langfuse_answer(content: Any, status: int = 200) -> Response:
+    """An answer in JSON, its times in UTC with a Z."""
+    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
+
+
+def langfuse_page(page: int, limit: int, total: int) -> dict[str, int]:
+    """What a numbered page tells of itself."""
+    return {"page": page, "limit": limit, "totalItems": total, "totalPages": -(-total // limit)}
 
 
 class LangfuseRoute(APIRoute):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 from pydantic import BaseModel
@@ -36,3 +36,13 @@ def decode_cursor(cursor: str) -> JSON:
     except (binascii.Error, ValueError):
         raise Invalid(f"cursor {cursor[:40]!r} is not one this server gave out; start again without it") from None
     return decoded
+
+
+def position_of(cursor: str, kind: type, first: Any) -> Any:
+    """The position behind a cursor, of this type; `first` where there is none. Raises Invalid for one of another list."""
+    if not cursor:
+        return first
+    position = decode_cursor(cursor)
+    if type(position) is not kind:
+        raise Invalid(f"cursor {cursor[:40]!r} is not one of this list; start again without it.", param="cursor")
+    return position

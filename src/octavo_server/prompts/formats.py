@@ -70,7 +70,7 @@ def write(form: Format, version: Version, body: Body) -> tuple[str, str]:
     ):
         raise Invalid(f"{form} has no place for placeholders of messages; export to langfuse or dotprompt.")
     if form in ("langfuse", "mlflow"):
-        value = (_to_langfuse if form == "langfuse" else _to_mlflow)(version, body)
+        value = (to_langfuse if form == "langfuse" else _to_mlflow)(version, body)
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n", "application/json"
     if form == "promptfoo":
         entry = {"label": version.name, "raw": _raw(body), "config": config_of(body)}
@@ -115,7 +115,8 @@ def _check(draft: Draft) -> None:
         raise ValueError("parameters and schema are mappings of names")
 
 
-def _to_langfuse(version: Version, body: Body) -> dict[str, Any]:
+def to_langfuse(version: Version, body: Body) -> dict[str, Any]:
+    """A version as Langfuse writes it, in files and in answers."""
     return {
         "name": version.name,
         "version": version.number,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query
@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from octavo_server.core.errors import Forbidden, Invalid
 from octavo_server.edge.access import Caller, Permission, Principal, allows
-from octavo_server.edge.pagination import Page, decode_cursor, encode_cursor
+from octavo_server.edge.pagination import Page, encode_cursor, position_of
 from octavo_server.evals import formats
 from octavo_server.evals.datasets import Draft, case_of, parse_version
 from octavo_server.evals.routes.shapes import (
@@ -62,7 +62,7 @@ def _datasets(router: APIRouter, datasets: Datasets) -> None:
         caller: Caller, search: Annotated[str, Query(max_length=255)] = "", limit: _Limit = 100, cursor: _Cursor = ""
     ) -> Page[Dataset]:
         """Datasets by name: those with `search` in it."""
-        found, _ = datasets.find(caller, search=search, after=_position(cursor, str, ""), limit=limit + 1)
+        found, _ = datasets.find(caller, search=search, after=position_of(cursor, str, ""), limit=limit + 1)
         more = encode_cursor(found[limit - 1][0].name) if len(found) > limit else None
         return Page(data=[dataset_out(one) for one in found[:limit]], next_cursor=more)
 
@@ -91,7 +91,7 @@ def _datasets(router: APIRouter, datasets: Datasets) -> None:
         caller: Caller, dataset: _Reference, limit: _Limit = 100, cursor: _Cursor = ""
     ) -> Page[DatasetVersion]:
         """Versions, the newest first."""
-        found = datasets.versions(caller, dataset, below=_position(cursor, int, 2**31 - 1), limit=limit + 1)
+        found = datasets.versions(caller, dataset, below=position_of(cursor, int, 2**31 - 1), limit=limit + 1)
         more = encode_cursor(found[limit - 1].number) if len(found) > limit else None
         return Page(data=[version_out(one) for one in found[:limit]], next_cursor=more)
 
@@ -130,7 +130,7 @@ def _cases(router: APIRouter, datasets: Datasets, harvest: Harvest) -> None:
     ) -> CasesPage:
         """Cases of a version in their order: those of a split, with every `tag`."""
         wanted = Selection(version=parse_version(version), split=split, tags=tuple(tag or ()))
-        pinned, found = datasets.cases(caller, dataset, wanted, after=_position(cursor, int, -1), limit=limit + 1)
+        pinned, found = datasets.cases(caller, dataset, wanted, after=position_of(cursor, int, -1), limit=limit + 1)
         more = encode_cursor(found[limit - 1].item.position) if len(found) > limit else None
         return CasesPage(data=[case_out(one) for one in found[:limit]], version=version_out(pinned), next_cursor=more)
 
@@ -250,12 +250,3 @@ def _may_read_traces(caller: Principal) -> None:
     """What traces hold is for those who may read traces."""
     if not caller.may(Permission.TRACES_READ):
         raise Forbidden(f"Taking cases from traces needs {Permission.TRACES_READ.value!r} too.")
-
-
-def _position(cursor: str, kind: type, first: Any) -> Any:
-    if not cursor:
-        return first
-    position = decode_cursor(cursor)
-    if type(position) is not kind:
-        raise Invalid(f"cursor {cursor[:40]!r} is not one of this list; start again without it.", param="cursor")
-    return position

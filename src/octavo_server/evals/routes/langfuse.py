@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from octavo_server.core.errors import Invalid, NotFound
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.langfuse import LangfuseRoute
+from octavo_server.edge.langfuse import LangfuseRoute, langfuse_answer, langfuse_page
 from octavo_server.evals.datasets import Dataset, Run, RunLink, Source
 from octavo_server.evals.service.langfuse import LangfuseDatasets, Shown, check_run_name
 from octavo_server.traces.routes.media import content_url
@@ -82,7 +81,7 @@ def _datasets(router: APIRouter, api: LangfuseDatasets) -> None:
     def langfuse_datasets(caller: Caller, page: _Page = 1, limit: _Limit = 50) -> Response:
         """Datasets by name."""
         found, total = api.datasets.find(caller, limit=limit, skip=(page - 1) * limit)
-        return _json({"data": [_dataset(one) for one, _ in found], "meta": _meta(page, limit, total)})
+        return langfuse_answer({"data": [_dataset(one) for one, _ in found], "meta": langfuse_page(page, limit, total)})
 
     @router.post("/v2/datasets", **allows(Permission.EVALS_WRITE))
     def langfuse_create_dataset(caller: Caller, body: LangfuseDataset) -> Response:
@@ -93,12 +92,12 @@ def _datasets(router: APIRouter, api: LangfuseDatasets) -> None:
             "input_schema": body.input_schema,
             "expected_schema": body.expected_output_schema,
         }
-        return _json(_dataset(api.put_dataset(caller, body.name, fields)))
+        return langfuse_answer(_dataset(api.put_dataset(caller, body.name, fields)))
 
     @router.get("/v2/datasets/{name:path}", **allows(Permission.EVALS_READ))
     def langfuse_dataset(caller: Caller, name: str) -> Response:
         """One dataset."""
-        return _json(_dataset(api.datasets.get(caller, name)[0]))
+        return langfuse_answer(_dataset(api.datasets.get(caller, name)[0]))
 
 
 def _items(router: APIRouter, api: LangfuseDatasets, files: MediaFiles, public_url: str) -> None:
@@ -148,24 +147,26 @@ def _items(router: APIRouter, api: LangfuseDatasets, files: MediaFiles, public_u
         source = Source(trace_id=trace_id, span_id=span_id)
         found, total = api.items(caller, name, until=version, source=source, page=page, limit=limit)
         data = [told(caller, request, one) for one in found]
-        return _json({"data": data, "meta": _meta(page, limit, total)})
+        return langfuse_answer({"data": data, "meta": langfuse_page(page, limit, total)})
 
     @router.post("/dataset-items", **allows(Permission.EVALS_WRITE))
     def langfuse_create_item(caller: Caller, request: Request, body: LangfuseItem) -> Response:
         """Puts an item in, or changes the one of this id."""
         fields = body.model_dump(by_alias=True)
-        return _json(told(caller, request, api.put_item(caller, body.dataset_name, body.id, fields, body.status)))
+        return langfuse_answer(
+            told(caller, request, api.put_item(caller, body.dataset_name, body.id, fields, body.status))
+        )
 
     @router.get("/dataset-items/{item_id:path}", **allows(Permission.EVALS_READ))
     def langfuse_item(caller: Caller, request: Request, item_id: str) -> Response:
         """One item."""
-        return _json(told(caller, request, api.item(caller, item_id)))
+        return langfuse_answer(told(caller, request, api.item(caller, item_id)))
 
     @router.delete("/dataset-items/{item_id:path}", **allows(Permission.EVALS_WRITE))
     def langfuse_delete_item(caller: Caller, item_id: str) -> Response:
         """Takes an item out."""
         api.delete_item(caller, item_id)
-        return _json({"message": "Dataset item deleted."})
+        return langfuse_answer({"message": "Dataset item deleted."})
 
 
 def _runs(router: APIRouter, api: LangfuseDatasets) -> None:
@@ -184,7 +185,7 @@ def _runs(router: APIRouter, api: LangfuseDatasets) -> None:
             metadata=body.metadata,
             created_at=body.created_at,
         )
-        return _json(_link(made))
+        return langfuse_answer(_link(made))
 
     @router.get("/dataset-run-items", **allows(Permission.EVALS_READ))
     def langfuse_run_items(
@@ -196,25 +197,27 @@ def _runs(router: APIRouter, api: LangfuseDatasets) -> None:
     ) -> Response:
         """The items of a run."""
         found, total = api.links(caller, dataset_id, name, page=page, limit=limit)
-        return _json({"data": [_link(one) for one in found], "meta": _meta(page, limit, total)})
+        return langfuse_answer({"data": [_link(one) for one in found], "meta": langfuse_page(page, limit, total)})
 
     @router.get("/datasets/{name:path}/runs/{run_name:path}", **allows(Permission.EVALS_READ))
     def langfuse_run(caller: Caller, name: str, run_name: str) -> Response:
         """A run with its items."""
         dataset, run, links = api.run(caller, name, run_name, limit=_MOST_LINKS)
-        return _json({**_run(dataset, run), "datasetRunItems": [_link(one) for one in links]})
+        return langfuse_answer({**_run(dataset, run), "datasetRunItems": [_link(one) for one in links]})
 
     @router.delete("/datasets/{name:path}/runs/{run_name:path}", **allows(Permission.EVALS_WRITE))
     def langfuse_delete_run(caller: Caller, name: str, run_name: str) -> Response:
         """Forgets a run."""
         api.delete_run(caller, name, run_name)
-        return _json({"message": "Dataset run deleted."})
+        return langfuse_answer({"message": "Dataset run deleted."})
 
     @router.get("/datasets/{name:path}/runs", **allows(Permission.EVALS_READ))
     def langfuse_runs(caller: Caller, name: str, page: _Page = 1, limit: _Limit = 50) -> Response:
         """The runs over a dataset."""
         dataset, found, total = api.runs(caller, name, page=page, limit=limit)
-        return _json({"data": [_run(dataset, one) for one in found], "meta": _meta(page, limit, total)})
+        return langfuse_answer(
+            {"data": [_run(dataset, one) for one in found], "meta": langfuse_page(page, limit, total)}
+        )
 
 
 def _dataset(one: Dataset) -> dict[str, Any]:
@@ -287,11 +290,3 @@ def _references(value: Any, path: str = "$") -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, list):
         for number, one in enumerate(value):
             yield from _references(one, f"{path}[{number}]")
-
-
-def _meta(page: int, limit: int, total: int) -> dict[str, int]:
-    return {"page": page, "limit": limit, "totalItems": total, "totalPages": -(-total // limit)}
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), media_type="application/json")

@@ -90,7 +90,7 @@ class Datasets:
     def get(self, by: Principal, reference: str) -> tuple[Dataset, Version]:
         """A dataset and its newest version. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            found = _dataset(sql, by.project, reference)
+            found = dataset_of(sql, by.project, reference)
             return found, _version(sql, found, None)
 
     def create(self, by: Principal, name: str, **fields: Any) -> tuple[Dataset, Version]:
@@ -122,7 +122,7 @@ class Datasets:
         given = _checked(changes)
         with self._control.transaction() as tx:
             sql, now = tx.connection, self._clock.now()
-            before = _dataset(sql, by.project, reference)
+            before = dataset_of(sql, by.project, reference)
             after = replace(before, **given, updated_at=now)
             if after.name != before.name and store.find_dataset(sql, by.project, after.name) is not None:
                 raise Conflict(f"There is a dataset {after.name[:80]!r} already; choose another name.", param="name")
@@ -136,7 +136,7 @@ class Datasets:
     def delete(self, by: Principal, reference: str) -> None:
         """Forgets a dataset with all its versions. Raises DatasetNotFound."""
         with self._control.transaction() as tx:
-            found = _dataset(tx.connection, by.project, reference)
+            found = dataset_of(tx.connection, by.project, reference)
             store.delete_dataset(tx.connection, found.id)
             runs.delete_links(tx.connection, by.project, found.id)
             tx.record(event_of(by, "dataset.deleted", found.id, self._clock.now(), before=found.view(), after=None))
@@ -144,14 +144,14 @@ class Datasets:
     def versions(self, by: Principal, reference: str, *, below: int = 2**31 - 1, limit: int) -> list[Version]:
         """Versions, the newest first. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            return store.list_versions(sql, _dataset(sql, by.project, reference).id, below=below, limit=limit)
+            return store.list_versions(sql, dataset_of(sql, by.project, reference).id, below=below, limit=limit)
 
     def version(
         self, by: Principal, reference: str, wanted: int | str | None, *, until: datetime | None = None
     ) -> tuple[Dataset, Version]:
         """A version by number or digest, or the newest; of those made until a time. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            found = _dataset(sql, by.project, reference)
+            found = dataset_of(sql, by.project, reference)
             return found, _version(sql, found, wanted, until=until)
 
     def put(
@@ -169,12 +169,12 @@ class Datasets:
         DatasetNotFound, Invalid (with the places of the cases that cannot be kept), Conflict."""
         _refuse_twice(drafts)
         with self._control.read() as sql:
-            schemas = _schemas(_dataset(sql, by.project, reference))
+            schemas = _schemas(dataset_of(sql, by.project, reference))
         # All that takes time is done before the transaction: writers wait for each other.
         frozen = _all(drafts, lambda draft: _frozen(draft, schemas))
         with self._control.transaction() as tx:
             sql, now = tx.connection, self._clock.now()
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             if expected is not None and expected != dataset.version:
                 raise Conflict(
                     f"{dataset.name!r} has version {dataset.version} by now, not {expected}; look at it, then try again.",
@@ -200,7 +200,7 @@ class Datasets:
         """Takes cases out of the versions to come; those that had them keep them. Raises DatasetNotFound."""
         with self._control.transaction() as tx:
             sql, now = tx.connection, self._clock.now()
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             there = store.find_items(sql, by.project, ids)
             for one in ids:
                 if one not in there or there[one].dataset_id != dataset.id or there[one].removed is not None:
@@ -217,7 +217,7 @@ class Datasets:
     ) -> tuple[Version, list[Found]]:
         """A page of a version's cases, in their order, behind a position. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             version = _version(sql, dataset, wanted.version)
             page: list[Found] = []
             for found in _selected(sql, dataset, version, wanted, after):
@@ -240,7 +240,7 @@ class Datasets:
     def case(self, by: Principal, reference: str, item_id: str) -> Found:
         """A case as it is now, or was last. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             found = store.find_items(sql, by.project, [item_id]).get(item_id)
             if found is None or found.dataset_id != dataset.id:
                 raise DatasetNotFound(f"There is no case {item_id[:80]!r} in {dataset.name!r}.")
@@ -251,7 +251,7 @@ class Datasets:
     ) -> list[Difference]:
         """The cases in which two versions differ, in the order of the dataset. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             states = []
             for wanted in (before, after):
                 number = _version(sql, dataset, wanted).number
@@ -277,7 +277,7 @@ class Datasets:
         """The cases of a version that ask nearly the same, between its splits and within them. Raises
         DatasetNotFound."""
         with self._control.read() as sql:
-            dataset = _dataset(sql, by.project, reference)
+            dataset = dataset_of(sql, by.project, reference)
             version = _version(sql, dataset, wanted)
             found = list(_selected(sql, dataset, version, Selection(version=version.number), -1))
         return find_leaks([(one.item.id, one.split, one.case.inputs) for one in found], similarity=similarity)
@@ -463,7 +463,8 @@ def _schemas(dataset: Dataset) -> Schemas:
     return Schemas(inputs=dataset.input_schema, expected=dataset.expected_schema)
 
 
-def _dataset(sql: Connection, project_id: str, reference: str) -> Dataset:
+def dataset_of(sql: Connection, project_id: str, reference: str) -> Dataset:
+    """The dataset of this id or name. Raises DatasetNotFound."""
     found = store.find_dataset(sql, project_id, reference)
     if found is None:
         raise DatasetNotFound(f"There is no dataset {reference[:80]!r} in this project.")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection
 
 from octavo_server.core.clock import Clock
 from octavo_server.core.errors import Invalid
@@ -16,7 +17,7 @@ from octavo_server.core.ids import new_id
 from octavo_server.edge.access import Principal
 from octavo_server.edge.changes import event_of
 from octavo_server.evals.datasets import Case, Dataset, DatasetNotFound, Draft, Item, Run, RunLink, Source, case_of
-from octavo_server.evals.service.datasets import Datasets
+from octavo_server.evals.service.datasets import Datasets, dataset_of
 from octavo_server.evals.store import datasets as store
 from octavo_server.evals.store import langfuse as runs
 from octavo_server.stores.control import ControlStore
@@ -82,7 +83,7 @@ class LangfuseDatasets:
         with self._control.read() as sql:
             wanted, found = None, None
             if dataset:
-                found = _dataset(sql, by.project, dataset)
+                found = dataset_of(sql, by.project, dataset)
                 if until is not None:
                     version = store.find_version(sql, found.id, None, until=until)
                     wanted = version.number if version else 0
@@ -105,9 +106,9 @@ class LangfuseDatasets:
             return
         with self._control.transaction() as tx:
             store.forget_archived(tx.connection, by.project, item_id)
-            before = {"id": item_id, "digest": found.item.digest}
+            before: dict[str, Any] = {"id": item_id, "digest": found.item.digest}
             now = self._clock.now()
-            tx.record(event_of(by, "dataset_item.deleted", item_id, now, before={**before}, after=None))
+            tx.record(event_of(by, "dataset_item.deleted", item_id, now, before=before, after=None))
 
     def link(
         self,
@@ -147,14 +148,14 @@ class LangfuseDatasets:
     def runs(self, by: Principal, dataset: str, *, page: int, limit: int) -> tuple[Dataset, list[Run], int]:
         """A numbered page of a dataset's runs, the newest first. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            found = _dataset(sql, by.project, dataset)
+            found = dataset_of(sql, by.project, dataset)
             listed, count = runs.list_runs(sql, by.project, found.id, limit=limit, skip=(page - 1) * limit)
             return found, listed, count
 
     def run(self, by: Principal, dataset: str, name: str, *, limit: int) -> tuple[Dataset, Run, list[RunLink]]:
         """A run with its items. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            found = _dataset(sql, by.project, dataset)
+            found = dataset_of(sql, by.project, dataset)
             listed, _ = runs.list_runs(sql, by.project, found.id, name=name)
             if not listed:
                 raise _no_run(found, name)
@@ -166,13 +167,13 @@ class LangfuseDatasets:
     ) -> tuple[list[RunLink], int]:
         """A numbered page of a run's items. Raises DatasetNotFound."""
         with self._control.read() as sql:
-            found = _dataset(sql, by.project, dataset_id)
+            found = dataset_of(sql, by.project, dataset_id)
             return runs.list_links(sql, by.project, found.id, run_name, limit=limit, skip=(page - 1) * limit)
 
     def delete_run(self, by: Principal, dataset: str, name: str) -> None:
         """Forgets a run; its traces stay. Raises DatasetNotFound."""
         with self._control.transaction() as tx:
-            found = _dataset(tx.connection, by.project, dataset)
+            found = dataset_of(tx.connection, by.project, dataset)
             if not runs.delete_links(tx.connection, by.project, found.id, name):
                 raise _no_run(found, name)
             view: dict[str, Any] = {"name": name, "dataset_id": found.id}
@@ -184,9 +185,9 @@ class LangfuseDatasets:
             found = store.find_items(sql, project_id, [item_id]).get(item_id)
             return None if found is None else self._shown(sql, project_id, [found])[0]
 
-    def _shown(self, sql: Any, project_id: str, listed: list[Item]) -> list[Shown]:
+    def _shown(self, sql: Connection, project_id: str, listed: list[Item]) -> list[Shown]:
         parts: Mapping[str, Any] = get_parts(sql, project_id, [one.digest for one in listed])
-        datasets = {one: _dataset(sql, project_id, one) for one in {item.dataset_id for item in listed}}
+        datasets = {one: dataset_of(sql, project_id, one) for one in {item.dataset_id for item in listed}}
         return [Shown(item=one, case=case_of(parts[one.digest]), dataset=datasets[one.dataset_id]) for one in listed]
 
 
@@ -194,13 +195,6 @@ def run_id_of(project_id: str, dataset_id: str, run_name: str) -> str:
     """The id of a run over a dataset, as Langfuse's SDKs compute it themselves since version 5."""
     seed = orjson.dumps(["langfuse-experiment-v1", project_id, dataset_id, run_name])
     return hashlib.sha256(seed).hexdigest()[:16]
-
-
-def _dataset(sql: Any, project_id: str, reference: str) -> Dataset:
-    found = store.find_dataset(sql, project_id, reference)
-    if found is None:
-        raise DatasetNotFound(f"There is no dataset {reference[:80]!r} in this project.")
-    return found
 
 
 def _no_run(dataset: Dataset, name: str) -> DatasetNotFound:

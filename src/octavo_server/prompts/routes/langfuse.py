@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.langfuse import LangfuseRoute
-from octavo_server.prompts.formats import config_of, langfuse_template
+from octavo_server.edge.langfuse import LangfuseRoute, langfuse_answer, langfuse_page
+from octavo_server.prompts.formats import config_of, to_langfuse
 from octavo_server.prompts.model import LATEST, Body, Reference, body_of, check_label, check_name
 from octavo_server.prompts.routes.shapes import Label, Labels, Messages, Name, Note, Tags, Text
 from octavo_server.prompts.service import Found, Prompts, Search
@@ -86,8 +85,7 @@ def build_langfuse_prompts_router(prompts: Prompts) -> APIRouter:
             }
             for one in found
         ]
-        meta = {"page": page, "limit": limit, "totalItems": total, "totalPages": -(-total // limit)}
-        return _json({"data": data, "meta": meta})
+        return langfuse_answer({"data": data, "meta": langfuse_page(page, limit, total)})
 
     @router.post("", **allows(Permission.PROMPTS_WRITE))
     def langfuse_create_prompt(caller: Caller, body: LangfusePrompt) -> Response:
@@ -132,25 +130,14 @@ def _reference(name: str, version: int | None, label: str | None) -> Reference:
 
 def _told(found: Found, project_id: str, *, resolve: bool) -> Response:
     version, body = found.version, found.expanded if resolve else found.body
-    return _json(
+    return langfuse_answer(
         {
             "id": f"{version.name}@{version.digest}",
             "projectId": project_id,
-            "name": version.name,
-            "version": version.number,
-            "type": body.kind,
-            "prompt": langfuse_template(body),
-            "config": config_of(body),
-            "labels": list(version.labels),
-            "tags": list(version.tags),
-            "commitMessage": version.message or None,
+            **to_langfuse(version, body),
             "createdBy": version.author.name,
             "createdAt": version.created_at,
             "updatedAt": version.created_at,
             "resolutionGraph": None,
         }
     )
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), media_type="application/json")

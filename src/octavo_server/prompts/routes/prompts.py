@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from octavo_server.core.digest import digest
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.pagination import Page, decode_cursor, encode_cursor
+from octavo_server.edge.pagination import Page, encode_cursor, position_of
 from octavo_server.prompts import formats
 from octavo_server.prompts.formats import Format
 from octavo_server.prompts.model import parse_reference
@@ -67,7 +67,7 @@ def _reading(router: APIRouter, prompts: Prompts) -> None:
     ) -> Page[PromptSummary]:
         """Prompts by name: those with `search` in their name or tags, with every `tag`, with this `label`."""
         wanted = Search(search=search, tags=tuple(tag or ()), label=label)
-        found, _ = prompts.find(caller, wanted, limit=limit + 1, after=_position(cursor, str, ""))
+        found, _ = prompts.find(caller, wanted, limit=limit + 1, after=position_of(cursor, str, ""))
         shown = found[:limit]
         more = encode_cursor(shown[-1].prompt.name) if len(found) > limit else None
         return Page(data=[summary_out(one) for one in shown], next_cursor=more)
@@ -88,7 +88,7 @@ def _reading(router: APIRouter, prompts: Prompts) -> None:
         caller: Caller, name: _Name, limit: _Limit = 100, cursor: _Cursor = ""
     ) -> Page[PromptVersion]:
         """Versions of a prompt, the newest first."""
-        found = prompts.versions(caller, name, limit=limit + 1, below=_position(cursor, int, 2**31 - 1))
+        found = prompts.versions(caller, name, limit=limit + 1, below=position_of(cursor, int, 2**31 - 1))
         shown = found[:limit]
         more = encode_cursor(shown[-1].number) if len(found) > limit else None
         return Page(data=[version_out(one) for one in shown], next_cursor=more)
@@ -182,12 +182,3 @@ def _labels(router: APIRouter, prompts: Prompts) -> None:
     def protect_prompt_labels(caller: Caller, body: ProtectedLabels) -> ProtectedLabels:
         """Says which labels are protected, in all prompts of the project."""
         return ProtectedLabels(labels=prompts.protect(caller, body.labels))
-
-
-def _position(cursor: str, kind: type, first: Any) -> Any:
-    if not cursor:
-        return first
-    position = decode_cursor(cursor)
-    if type(position) is not kind:
-        raise Invalid(f"cursor {cursor[:40]!r} is not one of this list; start again without it.", param="cursor")
-    return position

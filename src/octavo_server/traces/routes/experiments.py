@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.langfuse import LangfuseRoute
+from octavo_server.edge.langfuse import LangfuseRoute, langfuse_answer
 from octavo_server.traces import langfuse
 from octavo_server.traces.service.experiments import Experiments
 from octavo_server.traces.store.experiments import ExperimentScope
@@ -58,7 +58,7 @@ def build_langfuse_experiments_router(experiments: Experiments) -> APIRouter:
         page = await experiments.find(scope, limit=limit, cursor=cursor)
         said = await experiments.scores_of(caller.project, page.rows, each=scores) if "scores" in groups else {}
         data = [_experiment(row, groups, said.get(row["id"], [])) for row in page.rows]
-        return _json({"data": data, "meta": {"cursor": page.next_cursor} if page.next_cursor else {}})
+        return langfuse_answer({"data": data, "meta": {"cursor": page.next_cursor} if page.next_cursor else {}})
 
     @router.get("/experiment-items", **allows(Permission.TRACES_READ))
     async def langfuse_experiment_items(
@@ -79,7 +79,7 @@ def build_langfuse_experiments_router(experiments: Experiments) -> APIRouter:
         page = await experiments.items(scope, limit=limit, cursor=cursor)
         said = await experiments.item_scores(caller.project, page.rows, each=scores) if "scores" in groups else {}
         data = [_item(row, groups, said.get(row["trace_id"], [])) for row in page.rows]
-        return _json({"data": data, "meta": {"cursor": page.next_cursor} if page.next_cursor else {}})
+        return langfuse_answer({"data": data, "meta": {"cursor": page.next_cursor} if page.next_cursor else {}})
 
     return router
 
@@ -179,7 +179,3 @@ def _item(row: Mapping[str, Any], groups: list[str], scores: list[dict[str, Any]
 def _object(text: str) -> dict[str, Any] | None:
     value = langfuse.decoded(text)
     return value if value is None or isinstance(value, dict) else {"value": value}
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), media_type="application/json")

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from octavo_server.core.errors import Invalid, NotFound
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.langfuse import LangfuseRoute
+from octavo_server.edge.langfuse import LangfuseRoute, langfuse_answer, langfuse_page
 from octavo_server.traces import langfuse
 from octavo_server.traces.model import Comment, ScoreConfig
 from octavo_server.traces.routes.params import instant
@@ -78,7 +78,7 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
         search = _search(request.query_params, filter)
         page = await api.observations(caller.project, search, limit=limit, cursor=cursor)
         whole = [name.strip() for name in expanded.split(",")]
-        return _json(
+        return langfuse_answer(
             {
                 "data": [langfuse.observation_of(row, groups, whole) for row in page.rows],
                 "meta": {"cursor": page.next_cursor} if page.next_cursor else {},
@@ -89,13 +89,13 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
     @router.get("/v2/metrics", **allows(Permission.TRACES_READ))
     async def langfuse_metrics(caller: Caller, query: Annotated[str, Query(max_length=20_000)]) -> Response:
         """Measures of observations or scores by dimension and time."""
-        return _json({"data": await api.metrics(caller.project, query)})
+        return langfuse_answer({"data": await api.metrics(caller.project, query)})
 
     @router.delete("/traces/{trace_id}", **allows(Permission.TRACES_DELETE))
     async def langfuse_delete_trace(caller: Caller, trace_id: str) -> Response:
         """Deletes a trace."""
         await api.delete_traces(caller, [trace_id])
-        return _json({"message": "Trace deleted."})
+        return langfuse_answer({"message": "Trace deleted."})
 
     @router.delete("/traces", **allows(Permission.TRACES_DELETE))
     async def langfuse_delete_traces(caller: Caller, request: Request) -> Response:
@@ -105,7 +105,7 @@ def _reading(router: APIRouter, api: LangfuseApi) -> None:
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             raise Invalid("`traceIds` is no list of texts.", param="traceIds")
         await api.delete_traces(caller, ids)
-        return _json({"message": "Traces deleted."})
+        return langfuse_answer({"message": "Traces deleted."})
 
 
 def _scores(router: APIRouter, api: LangfuseApi) -> None:
@@ -120,11 +120,11 @@ def _scores(router: APIRouter, api: LangfuseApi) -> None:
         if not isinstance(body, list):
             if taken.errors:
                 raise Invalid(taken.errors[0][1])
-            return _json({"id": taken.accepted[0].id})
+            return langfuse_answer({"id": taken.accepted[0].id})
         if not taken.errors:
-            return _json({"message": "Accepted"}, 202)
+            return langfuse_answer({"message": "Accepted"}, 202)
         errors = [{"id": score_id, "message": message} for score_id, message in taken.errors]
-        return _json({"accepted": len(taken.accepted), "rejected": len(errors), "errors": errors}, 207)
+        return langfuse_answer({"accepted": len(taken.accepted), "rejected": len(errors), "errors": errors}, 207)
 
     @router.get("/v3/scores", **allows(Permission.TRACES_READ))
     async def langfuse_scores(
@@ -146,13 +146,13 @@ def _scores(router: APIRouter, api: LangfuseApi) -> None:
         meta: dict[str, Any] = {"limit": limit}
         if page.next_cursor:
             meta["cursor"] = page.next_cursor
-        return _json({"data": [langfuse.score_of(row, groups) for row in page.rows], "meta": meta})
+        return langfuse_answer({"data": [langfuse.score_of(row, groups) for row in page.rows], "meta": meta})
 
     @router.delete("/scores/{score_id}", **allows(Permission.SCORES_WRITE))
     async def langfuse_delete_score(caller: Caller, score_id: str) -> Response:
         """Takes a score out."""
         await api.scores.delete(caller, score_id)
-        return _json({"message": "Score deletion accepted."}, 202)
+        return langfuse_answer({"message": "Score deletion accepted."}, 202)
 
 
 def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
@@ -160,7 +160,7 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
     def langfuse_configs(caller: Caller, page: _Page = 1, limit: _Limit = 50) -> Response:
         """What scores may be."""
         configs = api.scores.configs(caller.project)
-        return _json(_paged([_config(one) for one in configs], page, limit))
+        return langfuse_answer(_paged([_config(one) for one in configs], page, limit))
 
     @router.post("/score-configs", **allows(Permission.SCORES_WRITE))
     async def langfuse_create_config(caller: Caller, request: Request) -> Response:
@@ -173,12 +173,12 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
         made = await to_thread.run_sync(
             lambda: api.scores.create_config(caller, name=name, data_type=data_type, **given)
         )
-        return _json(_config(made))
+        return langfuse_answer(_config(made))
 
     @router.get("/score-configs/{config_id}", **allows(Permission.TRACES_READ))
     def langfuse_config(caller: Caller, config_id: str) -> Response:
         """One config."""
-        return _json(_config(api.scores.config(caller.project, config_id)))
+        return langfuse_answer(_config(api.scores.config(caller.project, config_id)))
 
     @router.patch("/score-configs/{config_id}", **allows(Permission.SCORES_WRITE))
     async def langfuse_change_config(caller: Caller, config_id: str, request: Request) -> Response:
@@ -187,7 +187,9 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
         changes = _config_fields(body)
         if isinstance(archived := body.get("isArchived"), bool):
             changes["is_archived"] = archived
-        return _json(_config(await to_thread.run_sync(lambda: api.scores.change_config(caller, config_id, changes))))
+        return langfuse_answer(
+            _config(await to_thread.run_sync(lambda: api.scores.change_config(caller, config_id, changes)))
+        )
 
     @router.post("/comments", **allows(Permission.SCORES_WRITE))
     async def langfuse_create_comment(caller: Caller, request: Request) -> Response:
@@ -203,12 +205,12 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
         said = await to_thread.run_sync(
             lambda: api.scores.comment(caller, trace_id=trace_id, span_id=span_id, text=content)
         )
-        return _json({"id": said.id})
+        return langfuse_answer({"id": said.id})
 
     @router.get("/comments/{comment_id}", **allows(Permission.TRACES_READ))
     def langfuse_comment(caller: Caller, comment_id: str) -> Response:
         """One comment."""
-        return _json(_comment(api.scores.read_comment(caller.project, comment_id)))
+        return langfuse_answer(_comment(api.scores.read_comment(caller.project, comment_id)))
 
     @router.get("/comments", **allows(Permission.TRACES_READ))
     def langfuse_comments(
@@ -223,7 +225,7 @@ def _configs_and_comments(router: APIRouter, api: LangfuseApi) -> None:
         said = api.scores.comments(caller.project, trace_id)
         if kind == "OBSERVATION":
             said = [one for one in said if one.span_id == subject]
-        return _json(_paged([_comment(one) for one in said], page, limit))
+        return langfuse_answer(_paged([_comment(one) for one in said], page, limit))
 
 
 def _older(router: APIRouter, api: LangfuseApi) -> None:
@@ -253,7 +255,7 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
             else:
                 message = "Only score-create is taken here; send traces over OTLP, as the SDKs do since version 3."
             bad.append({"id": event_id, "status": 400, "message": message})
-        return _json({"successes": good, "errors": bad}, 207)
+        return langfuse_answer({"successes": good, "errors": bad}, 207)
 
     @router.get("/traces", **allows(Permission.TRACES_READ))
     async def langfuse_traces(
@@ -272,12 +274,12 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
             {**langfuse.legacy_trace_of(row, None), "input": row["input_preview"], "output": row["output_preview"]}
             for row in rows
         ]
-        return _json({"data": data, "meta": _meta(page, limit, total)})
+        return langfuse_answer({"data": data, "meta": langfuse_page(page, limit, total)})
 
     @router.get("/traces/{trace_id}", **allows(Permission.TRACES_READ))
     async def langfuse_trace(caller: Caller, trace_id: str) -> Response:
         """A trace with its observations and scores."""
-        return _json(await api.trace(caller.project, trace_id))
+        return langfuse_answer(await api.trace(caller.project, trace_id))
 
     @router.get("/observations", **allows(Permission.TRACES_READ))
     async def langfuse_older_observations(
@@ -290,12 +292,16 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
         """Observations, the newest first, by page."""
         search = _search(request.query_params, filter)
         rows, total = await api.observation_page(caller.project, search, page=page, limit=limit)
-        return _json({"data": [langfuse.legacy_observation_of(row) for row in rows], "meta": _meta(page, limit, total)})
+        return langfuse_answer(
+            {"data": [langfuse.legacy_observation_of(row) for row in rows], "meta": langfuse_page(page, limit, total)}
+        )
 
     @router.get("/observations/{observation_id}", **allows(Permission.TRACES_READ))
     async def langfuse_observation(caller: Caller, observation_id: str) -> Response:
         """One observation."""
-        return _json(langfuse.legacy_observation_of(await api.traces.read_span(caller.project, observation_id, "")))
+        return langfuse_answer(
+            langfuse.legacy_observation_of(await api.traces.read_span(caller.project, observation_id, ""))
+        )
 
     @router.get("/sessions", **allows(Permission.TRACES_READ))
     async def langfuse_sessions(
@@ -305,7 +311,7 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
         search = _search(request.query_params, "")
         rows = await api.traces.groups(caller.project, search, by="session_id", limit=min(page * limit, 1000))
         data = [_session(row, caller.project) for row in rows[(page - 1) * limit :]]
-        return _json({"data": data, "meta": _meta(page, limit, len(rows))})
+        return langfuse_answer({"data": data, "meta": langfuse_page(page, limit, len(rows))})
 
     @router.get("/sessions/{session_id}", **allows(Permission.TRACES_READ))
     async def langfuse_session(caller: Caller, session_id: str) -> Response:
@@ -316,13 +322,15 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
             raise NotFound(f"There is no session {session_id[:80]!r} in this project.")
         found = await api.traces.list_traces(caller.project, search, limit=100, cursor="")
         traces = [langfuse.legacy_trace_of(row, None) for row in found.rows]
-        return _json({**_session(rows[0], caller.project), "traces": traces})
+        return langfuse_answer({**_session(rows[0], caller.project), "traces": traces})
 
     @router.get("/v2/scores", **allows(Permission.TRACES_READ))
     async def langfuse_older_scores(caller: Caller, request: Request, page: _Page = 1, limit: _Limit = 50) -> Response:
         """Scores, the newest first, by page."""
         rows, total = await api.scores.page(caller.project, _score_scope(request.query_params), page=page, limit=limit)
-        return _json({"data": [langfuse.legacy_score_of(row) for row in rows], "meta": _meta(page, limit, total)})
+        return langfuse_answer(
+            {"data": [langfuse.legacy_score_of(row) for row in rows], "meta": langfuse_page(page, limit, total)}
+        )
 
     @router.get("/v2/scores/{score_id}", **allows(Permission.TRACES_READ))
     async def langfuse_score(caller: Caller, score_id: str) -> Response:
@@ -330,7 +338,7 @@ def _older(router: APIRouter, api: LangfuseApi) -> None:
         found = await api.scores.find(caller.project, ScoreScope(ids=[score_id]), limit=1)
         if not found.rows:
             raise NotFound(f"There is no score {score_id[:80]!r} in this project.")
-        return _json(langfuse.legacy_score_of(found.rows[0]))
+        return langfuse_answer(langfuse.legacy_score_of(found.rows[0]))
 
 
 _SAME = {
@@ -468,11 +476,7 @@ def _session(row: dict[str, Any], project_id: str) -> dict[str, Any]:
 
 
 def _paged(items: list[dict[str, Any]], page: int, limit: int) -> dict[str, Any]:
-    return {"data": items[(page - 1) * limit : page * limit], "meta": _meta(page, limit, len(items))}
-
-
-def _meta(page: int, limit: int, total: int) -> dict[str, int]:
-    return {"page": page, "limit": limit, "totalItems": total, "totalPages": -(-total // limit)}
+    return {"data": items[(page - 1) * limit : page * limit], "meta": langfuse_page(page, limit, len(items))}
 
 
 def _value(body: bytes) -> Any:
@@ -487,7 +491,3 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Invalid("The body is JSON but not an object.")
     return value
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import orjson
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -14,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from octavo_server.core.errors import Invalid
 from octavo_server.edge.access import Caller, Permission, allows
-from octavo_server.edge.langfuse import LangfuseRoute
+from octavo_server.edge.langfuse import LangfuseRoute, langfuse_answer
 from octavo_server.traces.media import Media, Subject
 from octavo_server.traces.service.media import DOWNLOAD, UPLOAD, MediaFiles
 
@@ -99,7 +98,7 @@ def build_langfuse_media_router(files: MediaFiles, *, public_url: str) -> APIRou
         url = None
         if media.uploaded_at is None:
             url = url_of(request, media, files.pass_for(media, UPLOAD).token)
-        return _json({"mediaId": media.id, "uploadUrl": url}, 201)
+        return langfuse_answer({"mediaId": media.id, "uploadUrl": url}, 201)
 
     @router.put("/{media_id}/content", **allows(Permission.PUBLIC))
     async def langfuse_upload_media(media_id: str, request: Request, token: _Token) -> Response:
@@ -117,14 +116,14 @@ def build_langfuse_media_router(files: MediaFiles, *, public_url: str) -> APIRou
     def langfuse_media_uploaded(caller: Caller, media_id: str, body: Uploaded) -> Response:
         """Takes note of how an upload went."""
         files.note_upload(caller, media_id, body.upload_http_status, body.upload_http_error or "")
-        return _json({})
+        return langfuse_answer({})
 
     @router.get("/{media_id}", **allows(Permission.TRACES_READ))
     def langfuse_media(caller: Caller, media_id: str, request: Request) -> Response:
         """What a file is, and a URL from which it can be fetched for an hour."""
         media = files.read(caller.project, media_id)
         given = files.pass_for(media, DOWNLOAD)
-        return _json(
+        return langfuse_answer(
             {
                 "mediaId": media.id,
                 "contentType": media.content_type,
@@ -157,7 +156,3 @@ def _base(request: Request, public_url: str) -> str:
     """The address under which the client reached this server: it may not reach the one that people use."""
     reached = str(request.base_url).rstrip("/")
     return public_url.rstrip("/") if urlsplit(public_url).netloc == urlsplit(reached).netloc else reached
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
