@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from secrets import SystemRandom
 from typing import Generic, TypeVar
 
 from octavo.quietly import log, quietly
@@ -157,7 +157,8 @@ class Outbox(Generic[T]):
                     return True
                 self._failures += 1
                 changed.notify_all()
-                wait = min(float(outcome) or pause, _LONGEST_PAUSE_S) * random.uniform(0.8, 1.0)
+                # Not of `random`, whose sequence is the application's.
+                wait = min(float(outcome) or pause, _LONGEST_PAUSE_S) * SystemRandom().uniform(0.8, 1.0)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 if self._awaited > self._done:
                     changed.wait_for(lambda: self.closed, min(wait, _PAUSE_WHEN_AWAITED_S))
